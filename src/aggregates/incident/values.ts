@@ -1,0 +1,102 @@
+/** The values an incident is made of: enums, limits and the shapes of its fields. The one source of them in TypeScript. */
+import { z } from 'zod'
+
+export const statuses = ['new', 'in_progress', 'on_hold', 'resolved', 'closed'] as const
+export const severities = ['critical', 'high', 'medium', 'low'] as const
+export const sources = ['operator', 'monitoring', 'partner'] as const
+
+export type Status = (typeof statuses)[number]
+export type Severity = (typeof severities)[number]
+export type Source = (typeof sources)[number]
+
+/** Lengths are in UTF-16 code units, as a JavaScript string counts them. */
+export const limits = {
+  titleLength: 200,
+  descriptionLength: 10_000,
+  /** Reasons and notes. */
+  remarkLength: 4_000,
+  /** External key, assignee, origin, origin reference and a label's value. */
+  nameLength: 255,
+  labelKeyLength: 63,
+  labels: 32,
+  /** So that the cost of loading an incident, and with it of a command, has a bound. */
+  eventsPerIncident: 10_000,
+  /** How far ahead of our clock a reporter's clock may be. */
+  occurredAheadMs: 5 * 60 * 1_000,
+} as const
+
+export type IncidentId = string & z.$brand<'IncidentId'>
+/** Lower-case UUID of any version: v7 for most, v5 where the identity is derived. */
+export const incidentId = z
+  .string()
+  .regex(/^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/, 'must be a UUID')
+  .transform((value) => value.toLowerCase())
+  .brand<'IncidentId'>()
+
+/** A moment, ISO 8601 in UTC with milliseconds: of equal length, so that comparing the strings compares the moments. */
+export type Instant = string & z.$brand<'Instant'>
+export const instant = z.iso
+  .datetime({
+    offset: true,
+    error: 'must be an ISO 8601 date and time with a zone, such as 2026-01-31T09:00:00Z',
+  })
+  .refine(
+    (value) => /^(?!0000)/.test(value) && !Number.isNaN(Date.parse(value)),
+    'must be a time that exists',
+  )
+  .transform((value) => new Date(value).toISOString())
+  .refine((value) => value.length === 24, 'must lie between the years 1 and 9999')
+  .brand<'Instant'>()
+
+/** The instant of a count of milliseconds since the Unix epoch. */
+export function instantOf(epochMs: number): Instant {
+  return new Date(epochMs).toISOString() as Instant // toISOString has the form that the brand promises
+}
+
+/** Text that every store and every wire can carry: no NUL, no lone surrogate. */
+function text(maximum: number, minimum = 0) {
+  return z
+    .string()
+    .min(minimum, minimum === 1 ? 'must not be empty' : undefined)
+    .max(maximum, `must have at most ${maximum} characters`)
+    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode: it has a lone surrogate')
+    .refine((value) => !value.includes('\u0000'), 'must not contain NUL')
+}
+
+const notBlank = (value: string) => value.trim().length > 0
+
+export const title = text(limits.titleLength, 1).refine(notBlank, 'must not be blank')
+export const description = text(limits.descriptionLength, 1).refine(notBlank, 'must not be blank')
+export const remark = text(limits.remarkLength, 1).refine(notBlank, 'must not be blank')
+export const name = text(limits.nameLength, 1).refine(notBlank, 'must not be blank')
+export const status = z.enum(statuses)
+export const severity = z.enum(severities)
+export const source = z.enum(sources)
+
+const labelKey = z
+  .string()
+  .regex(
+    /^(?!__proto__$)[a-zA-Z0-9_.-]{1,63}$/,
+    `must be 1 to ${limits.labelKeyLength} characters of a-z A-Z 0-9 _ . -`,
+  )
+const labelValue = text(limits.nameLength)
+const fewLabels = (value: object) => Object.keys(value).length <= limits.labels
+
+export const labels = z
+  .record(labelKey, labelValue)
+  .refine(fewLabels, `must have at most ${limits.labels} entries`)
+/** A merge patch (RFC 7396) of labels: a value sets, null removes. */
+export const labelsPatch = z
+  .record(labelKey, labelValue.nullable())
+  .refine(
+    (value) => Object.keys(value).length <= 2 * limits.labels,
+    `must have at most ${2 * limits.labels} entries`,
+  )
+export type Labels = Readonly<Record<string, string>>
+
+/** The description's first line that says something, cut to a title's length without splitting a character. */
+export function titleFrom(text: string): string {
+  const line = text.split(/\r?\n/).find(notBlank)?.trim() ?? text.trim()
+  if (line.length <= limits.titleLength) return line
+  return `${line.slice(0, limits.titleLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+}

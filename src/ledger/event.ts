@@ -1,0 +1,81 @@
+/** Events as the ledger keeps them: the domain's event in an envelope of who, why and where. */
+import { z } from 'zod'
+import { type IncidentEvent, type IncidentId, instant } from '../aggregates/incident/index.ts'
+
+export const actorKinds = [
+  'access-key',
+  'kafka',
+  'telegram',
+  'alertmanager',
+  'pagerduty',
+  'import',
+  'system',
+] as const
+
+export const actor = z.strictObject({
+  kind: z.enum(actorKinds),
+  /** Public: a key's id, a chat's keyed hash; never a person's own name or number. */
+  id: z.string().min(1).max(255),
+  /** For people to read. */
+  name: z.string().min(1).max(255),
+})
+export type Actor = z.output<typeof actor>
+
+/** The mark that a request leaves in each event it caused, so that its repetition is known. */
+export const mark = z.strictObject({
+  /** UUIDv5 of the scope and the caller's key; never the caller's key itself. */
+  key: z.uuid(),
+  /** Keyed hash of what was asked, with the version of the secret it was made with: `1.<base64url>`. */
+  requestHash: z.string().regex(/^\d+\.[A-Za-z0-9_-]{43}$/),
+})
+export type Mark = z.output<typeof mark>
+
+export const eventMetadata = z.strictObject({
+  $correlationId: z.string().min(1).max(255),
+  $causationId: z.string().min(1).max(255).optional(),
+  actor,
+  at: instant,
+  recordedAt: instant,
+  schemaVersion: z.int().positive(),
+  idempotency: mark.optional(),
+  traceparent: z.string().max(255).optional(),
+})
+export type EventMetadata = z.output<typeof eventMetadata>
+
+/** A place in the event store: strictly increasing along $all. Commits order; both are needed to resume. */
+export interface LedgerPosition {
+  readonly commit: bigint
+  readonly prepare: bigint
+}
+
+interface Envelope {
+  /** The event's own id, a UUID. */
+  readonly id: string
+  readonly stream: string
+  /** Of the event within its stream, dense from 0. */
+  readonly revision: number
+  readonly position: LedgerPosition
+}
+
+/** An event of an incident, decoded, upcast and validated. */
+export interface IncidentRecord extends Envelope {
+  readonly kind: 'incident'
+  readonly incidentId: IncidentId
+  readonly event: IncidentEvent
+  readonly metadata: EventMetadata
+}
+
+/** An event on a ledger stream that is of another aggregate: it has its index, and no place in the incidents' read model. */
+export interface OtherRecord extends Envelope {
+  readonly kind: 'other'
+  readonly type: string
+}
+
+/** An event on a ledger stream that this version cannot read. It has its index, and is not projected. */
+export interface UnreadableRecord extends Envelope {
+  readonly kind: 'unreadable'
+  readonly type: string
+  readonly reason: string
+}
+
+export type LedgerRecord = IncidentRecord | OtherRecord | UnreadableRecord
