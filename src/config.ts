@@ -1,0 +1,212 @@
+/**
+ * The configuration: the only reader of the environment. Names come from the environment and, where it is silent, from the
+ * file `.env` beside package.json. Empty means unset. `.env.example` documents each for operators.
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseEnv } from 'node:util'
+import { z } from 'zod'
+
+/** Where package.json lies, from src/ and from dist/ alike. */
+export const projectRoot = fileURLToPath(new URL('..', import.meta.url))
+
+const defaultAccessKey = 'key'
+const minimumKeyLength = 24
+const minimumSecretLength = 32
+
+const url = (...protocols: string[]) =>
+  z
+    .string()
+    .refine(
+      (value) => URL.canParse(value) && protocols.some((protocol) => value.startsWith(`${protocol}://`)),
+      `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`,
+    )
+
+const wholeNumber = (minimum: number, maximum: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, `must be between ${minimum} and ${maximum}`)
+
+const flag = z
+  .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
+  .transform((value) => value === 'true' || value === '1')
+
+/** `[version:]value`; the version counts up with each rotation and is 1 where none is given. */
+const secret = z
+  .string()
+  .regex(
+    new RegExp(`^(\\d{1,6}:)?.{${minimumSecretLength},}$`),
+    `must have at least ${minimumSecretLength} characters, after its version and a colon if it has one`,
+  )
+  .transform((text) => {
+    const [, version, value] = /^(?:(\d{1,6}):)?(.*)$/.exec(text) ?? []
+    return { version: Number(version ?? 1), value: value ?? text }
+  })
+export type Secret = z.output<typeof secret>
+
+const roleNames = ['api', 'projector'] as const
+export type Role = (typeof roleNames)[number]
+
+const list = (value: string) =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+
+const environment = z
+  .object({
+    /** Address to listen on. Anything but a loopback address needs an X_ACCESS_KEY of your own. */
+    HOST: z.string().default('127.0.0.1'),
+    PORT: wholeNumber(0, 65_535).default(3003),
+    /** How callers reach the service from outside: its host is accepted in Host and Origin, its base is used in links. */
+    PUBLIC_URL: url('http', 'https').optional(),
+    /** Where the embedded parts keep their state, and the secret that was made at first start. */
+    DATA_DIR: z.string().optional(),
+    /** The one configured access key. */
+    X_ACCESS_KEY: z.string().default(defaultAccessKey),
+    /** A JSON file of further access keys, hashed: see docs/api.md. */
+    ACCESS_KEYS_FILE: z.string().optional(),
+    /** EventStoreDB. Unset: the embedded node, under DATA_DIR. */
+    EVENTSTORE_URL: url('esdb', 'esdb+discover', 'kurrentdb', 'kurrentdb+discover').optional(),
+    /** Postgres. Unset: the embedded one, under DATA_DIR. */
+    DATABASE_URL: url('postgres', 'postgresql').optional(),
+    /** Redis. Unset: a cache within the process that leads the projection. */
+    REDIS_URL: url('redis', 'rediss').optional(),
+    /** What all derived keys come from. Unset: made at first start under DATA_DIR; required with EVENTSTORE_URL. */
+    LEDGER_SECRET: secret.optional(),
+    /** Earlier secrets, each with its version, joined by commas. */
+    LEDGER_SECRET_PREVIOUS: z.string().transform(list).pipe(z.array(secret)).default([]),
+    /** Opens what carries no secret to callers without a key. */
+    LEDGER_PUBLIC: flag.default(false),
+    /** What this process does: `api` serves HTTP, `projector` builds the read model. */
+    ROLES: z
+      .string()
+      .transform(list)
+      .pipe(z.array(z.enum(roleNames, { error: `must be of ${roleNames.join(', ')}` })).min(1))
+      .default([...roleNames]),
+    LOG_LEVEL: z
+      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+        error: 'must be fatal, error, warn, info, debug, trace or silent',
+      })
+      .default('info'),
+    /** `pretty` is for people, `json` for machines: one object a line. */
+    LOG_FORMAT: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).default('pretty'),
+  })
+  .superRefine((variables, context) => {
+    const refuse = (name: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [name], message })
+    const key = variables.X_ACCESS_KEY
+    if (key === defaultAccessKey) {
+      if (!isLoopback(variables.HOST)) {
+        refuse(
+          'X_ACCESS_KEY',
+          `must be set when HOST is not a loopback address: its default works on loopback only`,
+        )
+      }
+    } else if (key.length < minimumKeyLength) {
+      refuse(
+        'X_ACCESS_KEY',
+        `must have at least ${minimumKeyLength} characters, or be unset on a loopback HOST`,
+      )
+    }
+    if (variables.EVENTSTORE_URL && !variables.LEDGER_SECRET) {
+      refuse('LEDGER_SECRET', 'must be set when EVENTSTORE_URL is: it belongs to that store for good')
+    }
+    const versions = [variables.LEDGER_SECRET, ...variables.LEDGER_SECRET_PREVIOUS].flatMap(
+      (one) => one?.version ?? [],
+    )
+    if (new Set(versions).size !== versions.length) {
+      refuse('LEDGER_SECRET_PREVIOUS', 'must give each secret a version of its own, as in 1:the-older-secret')
+    }
+  })
+
+export interface Config {
+  readonly host: string
+  readonly port: number
+  readonly publicUrl: URL | undefined
+  readonly dataDir: string
+  readonly accessKey: { readonly value: string; readonly isDefault: boolean }
+  readonly accessKeysFile: string | undefined
+  readonly eventStoreUrl: string | undefined
+  readonly databaseUrl: string | undefined
+  readonly redisUrl: string | undefined
+  readonly secret: Secret | undefined
+  readonly previousSecrets: readonly Secret[]
+  readonly ledgerPublic: boolean
+  readonly roles: ReadonlySet<Role>
+  readonly logLevel: string
+  readonly logFormat: 'pretty' | 'json'
+}
+
+/** What is wrong with the configuration, a line each: the name, and what it must be. Never the value. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** For docker-compose.yml only; allowed in `.env`, of no meaning here. */
+const composeNames = /^(COMPOSE_|EVENTSTORE_IMAGE$|POSTGRES_|REDIS_PASSWORD$|KAFKA_IMAGE$|REDIS_IMAGE$)/
+
+/**
+ * Reads and checks the configuration. Relative paths are taken from the working directory, those in `.env` from where it lies.
+ * @throws ConfigError naming every variable that is wrong, unknown names in `.env` and unknown `LEDGER_…` names included.
+ */
+export function readConfig(
+  variables: NodeJS.ProcessEnv = process.env,
+  { root = projectRoot, workingDirectory = process.cwd() } = {},
+): Config {
+  const file = readEnvFile(resolve(root, '.env'))
+  const known = Object.keys(environment.shape)
+  const unknown = [
+    ...Object.keys(file).filter((name) => !known.includes(name) && !composeNames.test(name)),
+    ...Object.keys(variables).filter((name) => name.startsWith('LEDGER_') && !known.includes(name)),
+  ]
+  const given = known.flatMap((name) => {
+    const value = variables[name] || file[name]
+    return value ? [[name, value] as const] : []
+  })
+  const parsed = environment.safeParse(Object.fromEntries(given))
+  const problems = [
+    ...unknown.map(
+      (name) => `${name} is no setting of the Incident Ledger: see .env.example for those there are`,
+    ),
+    ...(parsed.error?.issues ?? []).map((issue) => `${String(issue.path[0])} ${issue.message}`),
+  ]
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems.join('\n'))
+
+  const { data } = parsed
+  const path = (name: 'DATA_DIR' | 'ACCESS_KEYS_FILE') =>
+    data[name] && resolve(variables[name] ? workingDirectory : root, data[name])
+  return {
+    host: data.HOST,
+    port: data.PORT,
+    publicUrl: data.PUBLIC_URL === undefined ? undefined : new URL(data.PUBLIC_URL),
+    dataDir: path('DATA_DIR') ?? resolve(root, 'data'),
+    accessKey: { value: data.X_ACCESS_KEY, isDefault: data.X_ACCESS_KEY === defaultAccessKey },
+    accessKeysFile: path('ACCESS_KEYS_FILE'),
+    eventStoreUrl: data.EVENTSTORE_URL,
+    databaseUrl: data.DATABASE_URL,
+    redisUrl: data.REDIS_URL,
+    secret: data.LEDGER_SECRET,
+    previousSecrets: data.LEDGER_SECRET_PREVIOUS,
+    ledgerPublic: data.LEDGER_PUBLIC,
+    roles: new Set(data.ROLES),
+    logLevel: data.LOG_LEVEL,
+    logFormat: data.LOG_FORMAT,
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+function readEnvFile(path: string): NodeJS.Dict<string> {
+  try {
+    return parseEnv(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
+    throw new ConfigError(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
