@@ -1,0 +1,215 @@
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from './free-port.ts'
+import { unprivilegedAccount } from './os-account.ts'
+import { clearLock, createCluster, superuser } from './postgres-cluster.ts'
+import { type PostgresProgram, postgresProgram } from './postgres-program.ts'
+import { loadOrCreateSecret } from './secret.ts'
+
+const settings = [
+  // Reached over loopback TCP with a password. A socket's path has a length limit, which a deep DATA_DIR would exceed.
+  'listen_addresses=127.0.0.1',
+  'unix_socket_directories=',
+  // A quarter of what a service for one company may take on a laptop; a million incidents' hot pages fit.
+  'shared_buffers=256MB',
+  // A laptop has an SSD: a random page costs little more than the next one.
+  'random_page_cost=1.1',
+  // The queries are short: compiling one costs more than it saves.
+  'jit=off',
+  // Nobody replicates from here. A rebuild's tables, filled in the transaction that made them, then need no log.
+  'wal_level=minimal',
+  'max_wal_senders=0',
+  // After a checkpoint each page is logged whole once: fewer checkpoints, a smaller log.
+  'checkpoint_timeout=15min',
+  'timezone=UTC',
+  // Refused statements and their values are the client's to report: they may quote what a caller sent.
+  'log_min_messages=log',
+  'log_error_verbosity=terse',
+  'log_checkpoints=off',
+  'log_line_prefix=',
+]
+
+const startPatienceMs = 30_000
+const firstDelayMs = 200
+const longestDelayMs = 10_000
+/** Within the 10 s in which the service stops. */
+const fastStopTimeoutMs = 7_000
+
+export type EmbeddedPostgres = {
+  /** `postgres://user:password@127.0.0.1:port/database`, the same until closed. */
+  readonly url: string
+  /** Ends the connections, writes everything out and waits until the server is gone. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts the Postgres server that npm installed, on a free loopback port, with everything of it under `dataDir` (made if absent):
+ * `cluster/`, its data directory, and `password`. Root runs it as another account. A server that an earlier owner of `dataDir`
+ * left behind is stopped first: the caller must own `dataDir`.
+ *
+ * Durable: what was committed survives kill -9 of everything. Should the server die, it is started again on the same port, so
+ * that clients see refused connections meanwhile. `log` gets one line for each thing that a person should know.
+ *
+ * Throws an Error of one line when it cannot start.
+ */
+export async function startEmbeddedPostgres({
+  dataDir,
+  log = () => {},
+}: {
+  readonly dataDir: string
+  readonly log?: (line: string) => void
+}): Promise<EmbeddedPostgres> {
+  const cluster = join(dataDir, 'cluster')
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const account = await unprivilegedAccount(cluster)
+  const program = await postgresProgram(account)
+  const password = await loadOrCreateSecret(join(dataDir, 'password'))
+  await createCluster(program, cluster, account, password).catch((error: unknown) => {
+    throw startFailure(cluster, messageOf(error))
+  })
+
+  const closing = new AbortController()
+  const launch = async (port: number) => {
+    await clearLock(program, cluster, log)
+    return launchServer(program, cluster, port, log, closing.signal)
+  }
+  const { port, server } = await launchFirst(cluster, launch)
+  const supervision = supervise(server, () => launch(port), log, closing.signal)
+  return {
+    url: `postgres://${superuser}:${password}@127.0.0.1:${port}/postgres`,
+    async close() {
+      closing.abort()
+      await supervision
+    },
+  }
+}
+
+/** A server that accepts connections; `ended` resolves to its last words. */
+type Server = { readonly ended: Promise<string> }
+type Launch = (port: number) => Promise<Server>
+
+async function launchFirst(cluster: string, launch: Launch): Promise<{ port: number; server: Server }> {
+  const deadline = Date.now() + startPatienceMs
+  for (;;) {
+    const port = await freePort()
+    try {
+      return { port, server: await launch(port) }
+    } catch (error) {
+      const words = messageOf(error)
+      if (!passes(words) || Date.now() > deadline) throw startFailure(cluster, words)
+      await delay(firstDelayMs)
+    }
+  }
+}
+
+/** Another program got the port first; or children of a killed server have not noticed yet that it is gone. */
+function passes(words: string): boolean {
+  return /Address already in use|lock file "postmaster.pid" already exists|shared memory block .* still in use/.test(
+    words,
+  )
+}
+
+/** Keeps a server running until `closing`, and then returns once it is gone. */
+async function supervise(
+  first: Server,
+  relaunch: () => Promise<Server>,
+  log: (line: string) => void,
+  closing: AbortSignal,
+): Promise<void> {
+  let ended = first.ended
+  let delayMs = firstDelayMs
+  for (;;) {
+    const words = await ended
+    if (closing.aborted) return
+    log(`Postgres ended unexpectedly (${lastComplaint(words)}): starting it again in ${delayMs} ms`)
+    await delay(delayMs, undefined, { signal: closing }).catch(() => {})
+    if (closing.aborted) return
+    try {
+      ended = (await relaunch()).ended
+      delayMs = firstDelayMs
+      log('Postgres is running again')
+    } catch (error) {
+      ended = Promise.resolve(messageOf(error))
+      delayMs = Math.min(2 * delayMs, longestDelayMs)
+    }
+  }
+}
+
+/** Starts a server and waits until it accepts connections, however long it needs to recover. `closing` stops it in order. */
+async function launchServer(
+  program: PostgresProgram,
+  cluster: string,
+  port: number,
+  log: (line: string) => void,
+  closing: AbortSignal,
+): Promise<Server> {
+  const options = settings.flatMap((setting) => ['-c', setting])
+  const child = program.spawn(
+    'postgres',
+    cluster,
+    ['-p', String(port), ...options],
+    ['ignore', 'ignore', 'pipe'],
+  )
+  const words: string[] = []
+  const ready = Promise.withResolvers<true>()
+  if (child.stderr) {
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      words.push(line)
+      if (words.length > 20) words.shift()
+      if (line.includes('database system is ready to accept connections')) {
+        words.length = 0
+        ready.resolve(true)
+      }
+      if (isWorthTelling(line) && !closing.aborted) log(`Postgres: ${line}`)
+    })
+  }
+  const ended = once(child, 'close').then(
+    ([code, signal]) => (signal ? `killed by ${signal}` : [...words, `exit code ${code}`].join('\n')),
+    (error: unknown) => `FATAL: ${String(error)}`,
+  )
+
+  const stop = () => {
+    child.kill('SIGINT')
+    // Not in order any more, yet without loss: it recovers from its log at the next start.
+    const impatience = setTimeout(() => child.kill('SIGQUIT'), fastStopTimeoutMs)
+    void ended.finally(() => clearTimeout(impatience))
+  }
+  if (closing.aborted) stop()
+  closing.addEventListener('abort', stop, { once: true })
+  void ended.finally(() => closing.removeEventListener('abort', stop))
+
+  if ((await Promise.race([ready.promise, ended])) !== true) throw new Error(await ended)
+  return { ended }
+}
+
+function isWorthTelling(line: string): boolean {
+  return /^(FATAL|PANIC):|was terminated by signal|automatic recovery in progress/.test(line)
+}
+
+function lastComplaint(words: string): string {
+  const lines = words.trimEnd().split('\n')
+  return lines.findLast((line) => /\b(FATAL|PANIC|error):/.test(line)) ?? lines.at(-1) ?? 'no reason given'
+}
+
+function startFailure(cluster: string, words: string): Error {
+  return new Error(`Postgres cannot start in ${cluster}: ${explanation(words)}`)
+}
+
+function explanation(words: string): string {
+  if (/No space left on device|ENOSPC/.test(words)) return 'the disk is full'
+  if (/Permission denied|EACCES|wrong ownership|invalid permissions/.test(words)) {
+    return 'the files there belong to another user; start the service as that user, or chown them'
+  }
+  if (/incompatible with server/.test(words)) {
+    return 'another version of Postgres made it; move it away, and it is built again from the events'
+  }
+  if (/already exists|still in use/.test(words)) return 'another server still uses it'
+  return lastComplaint(words)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
