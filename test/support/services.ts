@@ -9,7 +9,8 @@ export type Finding =
   | { readonly from: 'container' | 'embedded' | 'local program'; readonly why: string }
   | { readonly from: 'nowhere'; readonly why: string }
 
-export type ServiceName = 'Postgres' | 'Redis' | 'event store' | 'Kafka'
+/** `Redis process`: one that a test may pause and kill, which neither a URL nor a container lets it do. */
+export type ServiceName = 'Postgres' | 'Redis' | 'Redis process' | 'event store' | 'Kafka'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -39,6 +40,7 @@ export async function findServices(environment: NodeJS.ProcessEnv): Promise<Reco
   const inContainer: Finding | undefined = container.answers
     ? { from: 'container', why: 'a container engine answers' }
     : undefined
+  const redisProgram = await localRedis()
   const otherwise = (missing: string): Finding => ({ from: 'nowhere', why: `${missing}; ${container.why}` })
 
   return {
@@ -47,8 +49,9 @@ export async function findServices(environment: NodeJS.ProcessEnv): Promise<Reco
     Redis:
       fromUrl('TEST_REDIS_URL') ??
       inContainer ??
-      (await localRedis()) ??
+      redisProgram ??
       otherwise('TEST_REDIS_URL is not set, redis-server is not on PATH'),
+    'Redis process': redisProgram ?? { from: 'nowhere', why: 'redis-server is not on PATH' },
     'event store':
       fromUrl('TEST_EVENTSTORE_URL') ??
       inContainer ??
