@@ -107,7 +107,7 @@ function changedLabels(patch: RevisionBody['labels'], current: Labels): { labels
   const set = Object.entries(patch).filter((entry): entry is [string, string] => entry[1] !== null)
   const unchanged =
     kept.length + set.length === Object.keys(current).length &&
-    set.every(([key, value]) => Object.hasOwn(current, key) && current[key] === value)
+    set.every(([key, value]) => current[key] === value)
   return unchanged ? {} : { labels: Object.fromEntries([...kept, ...set]) }
 }
 
