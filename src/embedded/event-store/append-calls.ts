@@ -1,0 +1,167 @@
+import type { ServerDuplexStream, ServerReadableStream, sendUnaryData } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
+import {
+  type AppendRequest,
+  type AppendTarget,
+  type BatchAppendRequest,
+  encodeAppendSuccess,
+  encodeBatchAppendSuccess,
+  MalformedRequest,
+  type Proposal,
+} from './append-messages.ts'
+import type { EventLog, WriteOutcome } from './event-log.ts'
+import { describedBy, type ProposedEvent } from './events.ts'
+import {
+  encodeBatchAppendRefusal,
+  encodeWrongExpectedVersion,
+  failure,
+  MAX_APPEND_BYTES,
+  type Refusal,
+  toStatus,
+} from './refusals.ts'
+
+/** Streams/Append: one append a call. */
+export function answerAppend(
+  log: EventLog,
+  call: ServerReadableStream<AppendRequest, Buffer>,
+  respond: sendUnaryData<Buffer>,
+): void {
+  let target: AppendTarget | undefined
+  const proposals = collectProposals()
+  call.on('data', (request: AppendRequest) => {
+    if (request.kind === 'target') target = request.target
+    if (request.kind === 'event') proposals.add(request.event)
+  })
+  call.on('error', () => proposals.clear())
+  call.on('end', () => void append(log, target, proposals).then(answer))
+
+  function answer(outcome: WriteOutcome | Refusal): void {
+    if (outcome.kind === 'written') respond(null, encodeAppendSuccess(outcome.lastRevision, outcome.position))
+    else if (outcome.kind === 'wrong-expected-version') respond(null, encodeWrongExpectedVersion(outcome))
+    else respond(toStatus(outcome, target?.streamName ?? ''))
+  }
+}
+
+/** How many appends of one batch stream may be begun and not yet finished. */
+const MAX_OPEN_APPENDS = 1024
+
+/**
+ * Streams/BatchAppend: any number of appends a call, each in one or more messages, each answered exactly once, in
+ * whatever order. A client that does not take its answers is not read from until it does.
+ */
+export function answerBatchAppend(
+  log: EventLog,
+  call: ServerDuplexStream<BatchAppendRequest, Buffer>,
+  stopping: AbortSignal,
+): void {
+  const open = new Map<string, { target: AppendTarget | undefined; proposals: Proposals }>()
+
+  function receive(request: BatchAppendRequest): void {
+    const key = request.correlationId.toString('latin1')
+    const begun = open.get(key) ?? { target: request.target, proposals: collectProposals() }
+    for (const event of request.events) begun.proposals.add(event)
+    if (!request.isFinal) {
+      open.set(key, begun)
+      if (open.size > MAX_OPEN_APPENDS)
+        end(status.RESOURCE_EXHAUSTED, 'too many appends are begun and not finished')
+      return
+    }
+    open.delete(key)
+    void append(log, begun.target, begun.proposals).then((outcome) =>
+      answer(request.correlationId, begun.target, outcome),
+    )
+  }
+
+  function answer(
+    correlationId: Buffer,
+    target: AppendTarget | undefined,
+    outcome: WriteOutcome | Refusal,
+  ): void {
+    if (call.cancelled || call.destroyed) return
+    const response =
+      outcome.kind === 'written' && target !== undefined
+        ? encodeBatchAppendSuccess(correlationId, target, outcome.lastRevision, outcome.position)
+        : encodeBatchAppendRefusal(outcome.kind === 'written' ? noTarget : outcome, correlationId, target)
+    if (!call.write(response)) call.pause()
+  }
+
+  function end(code: status, details: string): void {
+    stopping.removeEventListener('abort', onStopping)
+    call.emit('error', failure(code, details))
+  }
+
+  const onStopping = () => end(status.UNAVAILABLE, 'the node is stopping')
+  stopping.addEventListener('abort', onStopping)
+  call.on('data', receive)
+  call.on('drain', () => call.resume())
+  call.on('end', () => {
+    stopping.removeEventListener('abort', onStopping)
+    call.end()
+  })
+  call.on('cancelled', () => {
+    stopping.removeEventListener('abort', onStopping)
+    open.clear()
+  })
+}
+
+const noTarget: Refusal = { kind: 'malformed', request: new MalformedRequest('the append names no stream') }
+
+async function append(
+  log: EventLog,
+  target: AppendTarget | undefined,
+  proposals: Proposals,
+): Promise<WriteOutcome | Refusal> {
+  if (target === undefined) return noTarget
+  const fault = proposals.fault() ?? faultOfName(target.streamName)
+  if (fault !== undefined) return fault
+  if (target.deadlineMs !== undefined && target.deadlineMs < Date.now()) return { kind: 'deadline-passed' }
+  try {
+    return await log.append(target.streamName, target.expected, proposals.events())
+  } catch (error) {
+    return {
+      kind: 'refused',
+      reason: 'storage',
+      message: error instanceof Error ? error.message : String(error),
+    }
+  }
+}
+
+function faultOfName(streamName: string): Refusal | undefined {
+  if (streamName !== '' && streamName !== '$$' && describedBy(describedBy(streamName) ?? '') === undefined)
+    return
+  return { kind: 'malformed', request: new MalformedRequest(`no stream can have the name "${streamName}"`) }
+}
+
+/** The events of one append as they come in. Once something is wrong with one, none is kept. */
+interface Proposals {
+  add(proposal: Proposal): void
+  clear(): void
+  events(): readonly ProposedEvent[]
+  fault(): Refusal | undefined
+}
+
+function collectProposals(): Proposals {
+  let events: ProposedEvent[] = []
+  let bytes = 0
+  let fault: Refusal | undefined
+
+  function refuse(refusal: Refusal): void {
+    fault = refusal
+    events = []
+  }
+
+  return {
+    add(proposal) {
+      if (fault !== undefined) return
+      if (proposal instanceof MalformedRequest) return refuse({ kind: 'malformed', request: proposal })
+      events.push(proposal)
+      bytes += proposal.data.length + proposal.metadata.length + 2 * proposal.type.length
+      if (bytes > MAX_APPEND_BYTES) refuse({ kind: 'too-big' })
+    },
+    clear() {
+      events = []
+    },
+    events: () => events,
+    fault: () => fault,
+  }
+}

@@ -1,0 +1,261 @@
+import { randomUUID } from 'node:crypto'
+import type { DatabaseSync } from 'node:sqlite'
+import { createEventReader, type EventReader, isSoftDeleted } from './event-reader.ts'
+import { createEventWriter } from './event-writer.ts'
+import { describedBy, END_OF_STREAM, metastreamOf, type ProposedEvent, type RecordedEvent } from './events.ts'
+import { type ExpectedRevision, judgeWrite, type StreamHistory } from './expected-revision.ts'
+import { createLiveTail, type LiveTail } from './live-tail.ts'
+import { createRecentIds } from './recent-ids.ts'
+import { createStreamHeads, type StreamHead } from './stream-heads.ts'
+import { parseRetention, recreateMetadata, softDeleteMetadata } from './stream-metadata.ts'
+
+/** What became of a write. `currentRevision` is null for a stream without events. */
+export type WriteOutcome =
+  | { readonly kind: 'written'; readonly lastRevision: number; readonly position: number | undefined }
+  | {
+      readonly kind: 'wrong-expected-version'
+      readonly expected: ExpectedRevision
+      readonly currentRevision: number | null
+    }
+  | { readonly kind: 'stream-deleted' }
+  /** Nothing was written, and nothing will be until the store has recovered or a new node has started. */
+  | { readonly kind: 'refused'; readonly reason: 'closing' | 'storage'; readonly message: string }
+
+/** The durable log of all streams: every answer that says "written" comes after the fsync. */
+export interface EventLog {
+  readonly reader: EventReader
+  readonly tail: LiveTail
+  append(
+    streamName: string,
+    expected: ExpectedRevision,
+    events: readonly ProposedEvent[],
+  ): Promise<WriteOutcome>
+  /** Deletes a stream's events; a later append may recreate it, its revisions going on. */
+  deleteStream(streamName: string, expected: ExpectedRevision): Promise<WriteOutcome>
+  /** Deletes a stream for good. */
+  tombstone(streamName: string, expected: ExpectedRevision): Promise<WriteOutcome>
+  /** Commits what is pending and refuses what comes after; reads go on. */
+  finishWrites(): void
+  /** Finishes writes, folds the write-ahead log into the file and closes it. */
+  close(): void
+}
+
+/** A batch is committed at the latest when it has this many events or bytes, so that its memory has a bound. */
+const BATCH_EVENTS = 2048
+const BATCH_BYTES = 8 * 1024 * 1024
+
+/** How often a log that could not write tries whether it can again. */
+const PROBE_INTERVAL_MS = 500
+
+interface Settlement {
+  readonly settle: (outcome: WriteOutcome) => void
+  readonly outcome: WriteOutcome
+}
+
+/**
+ * Makes a log of an open database, which the log then owns. Writes are judged against pending heads as they arrive and
+ * committed together at the end of the turn of the event loop: many writes, one transaction, one fsync. Whatever is
+ * not plainly a new write (a conflict, a repeat) is judged on committed state, after committing what is pending,
+ * so that no answer depends on a write that may still fail.
+ */
+export function createEventLog(database: DatabaseSync): EventLog {
+  const reader = createEventReader(database)
+  const writer = createEventWriter(database)
+  const tail = createLiveTail(reader.lastPosition())
+  const heads = createStreamHeads(database, reader)
+  const recentIds = createRecentIds(database)
+
+  let position = tail.lastPosition
+  let events: RecordedEvent[] = []
+  let bytes = 0
+  let settlements: Settlement[] = []
+  let scheduled: NodeJS.Immediate | undefined
+  let failure: string | undefined
+  let probing: NodeJS.Timeout | undefined
+  let isFinished = false
+
+  function write(
+    streamName: string,
+    expected: ExpectedRevision,
+    eventIds: readonly string[],
+    stage: (head: StreamHead) => RecordedEvent | undefined,
+  ): Promise<WriteOutcome> {
+    const refusal = refuse()
+    if (refusal !== undefined) return Promise.resolve(refusal)
+    let head = heads.get(streamName)
+    let verdict = judge(head, expected, eventIds)
+    const needsCommitted = verdict.kind !== 'write' || isSoftDeleted(head)
+    if (needsCommitted && settlements.length > 0) {
+      commit()
+      head = heads.get(streamName)
+      verdict = judge(head, expected, eventIds)
+    }
+    switch (verdict.kind) {
+      case 'write': {
+        const last = stage(head)
+        const outcome: WriteOutcome = {
+          kind: 'written',
+          lastRevision: last?.revision ?? head.lastRevision,
+          position: last?.position,
+        }
+        return new Promise((settle) => {
+          settlements.push({ settle, outcome })
+          if (events.length >= BATCH_EVENTS || bytes >= BATCH_BYTES) commit()
+          else scheduled ??= setImmediate(commit)
+        })
+      }
+      case 'idempotent': {
+        const { lastRevision } = verdict
+        const [stored] = reader.streamForwards(head.id ?? 0, lastRevision, lastRevision)
+        return Promise.resolve({ kind: 'written', lastRevision, position: stored?.position })
+      }
+      case 'wrong-expected-version':
+        return Promise.resolve(wrongExpectedVersion(head, expected))
+      case 'stream-deleted':
+        return Promise.resolve({ kind: 'stream-deleted' })
+    }
+  }
+
+  function judge(head: StreamHead, expected: ExpectedRevision, eventIds: readonly string[]) {
+    const { id } = head
+    const history: StreamHistory = {
+      revisionOf: (eventId) => (id === undefined ? undefined : recentIds.revisionIn(id, eventId)),
+      eventIdAt: (revision) =>
+        id === undefined ? undefined : reader.streamForwards(id, revision, revision)[0]?.id,
+      hasMetadata: () => heads.get(metastreamOf(head.name)).lastRevision >= 0,
+    }
+    const state = {
+      lastRevision: head.lastRevision,
+      softDeleted: isSoftDeleted(head),
+      tombstoned: head.tombstoned,
+    }
+    return judgeWrite(expected, state, eventIds, history)
+  }
+
+  function stageEvents(head: StreamHead, proposed: readonly ProposedEvent[]): RecordedEvent | undefined {
+    const wasSoftDeleted = isSoftDeleted(head)
+    const createdMs = Date.now()
+    let last: RecordedEvent | undefined
+    for (const event of proposed) last = stageEvent(head, event, head.lastRevision + 1, createdMs)
+    if (last === undefined) return undefined
+    const described = describedBy(head.name)
+    if (described !== undefined) heads.retain(heads.get(described), parseRetention(last.data))
+    else if (wasSoftDeleted) stageRecreation(head, head.lastRevision + 1 - proposed.length)
+    return last
+  }
+
+  function stageEvent(
+    head: StreamHead,
+    event: ProposedEvent,
+    revision: number,
+    createdMs: number,
+  ): RecordedEvent {
+    position += 1
+    const recorded = { ...event, position, streamName: head.name, revision, createdMs }
+    recentIds.remember(heads.advance(head, revision), event.id, revision)
+    events.push(recorded)
+    bytes += event.data.length + event.metadata.length
+    return recorded
+  }
+
+  /** Writing to a soft-deleted stream brings it back: its metadata then says where it starts. */
+  function stageRecreation(head: StreamHead, revision: number): void {
+    const metastream = heads.get(metastreamOf(head.name))
+    const [current] = reader.streamBackwards(metastream.id ?? 0, metastream.lastRevision, 0, 1)
+    const metadata = recreateMetadata(current?.data ?? softDeleteMetadata, revision)
+    stageEvents(metastream, [systemEvent('$metadata', metadata)])
+  }
+
+  function commit(): void {
+    if (scheduled !== undefined) clearImmediate(scheduled)
+    scheduled = undefined
+    if (settlements.length === 0) return
+    const batch = { events, settlements }
+    events = []
+    bytes = 0
+    settlements = []
+    let erased = false
+    try {
+      erased = writer.commit(batch.events, heads.takeChanges())
+    } catch (error) {
+      fail(error)
+      for (const { settle } of batch.settlements) settle(storageRefusal())
+      return
+    }
+    tail.publish(batch.events)
+    if (erased) tail.forget()
+    for (const { settle, outcome } of batch.settlements) settle(outcome)
+  }
+
+  /** After a failed write nothing in memory is to be believed: all of it is read again from what is committed. */
+  function fail(error: unknown): void {
+    failure = error instanceof Error ? error.message : String(error)
+    heads.reset()
+    recentIds.reset()
+    position = tail.lastPosition
+    probing ??= setInterval(probe, PROBE_INTERVAL_MS).unref()
+  }
+
+  function probe(): void {
+    if (!writer.probe()) return
+    failure = undefined
+    clearInterval(probing)
+    probing = undefined
+  }
+
+  function refuse(): WriteOutcome | undefined {
+    if (isFinished) return { kind: 'refused', reason: 'closing', message: 'the node is stopping' }
+    return failure === undefined ? undefined : storageRefusal()
+  }
+
+  function storageRefusal(): WriteOutcome {
+    return { kind: 'refused', reason: 'storage', message: `the log cannot be written to: ${failure}` }
+  }
+
+  function finishWrites(): void {
+    commit()
+    isFinished = true
+  }
+
+  return {
+    reader,
+    tail,
+    append: (streamName, expected, proposed) =>
+      write(
+        streamName,
+        expected,
+        proposed.map((event) => event.id),
+        (head) => stageEvents(head, proposed),
+      ),
+    deleteStream(streamName, expected) {
+      const head = heads.get(streamName)
+      const metastream = heads.get(metastreamOf(streamName))
+      if (!head.tombstoned && head.lastRevision < 0 && metastream.lastRevision < 0) {
+        return Promise.resolve(wrongExpectedVersion(head, expected))
+      }
+      return write(streamName, expected, [randomUUID()], () =>
+        stageEvents(heads.get(metastreamOf(streamName)), [systemEvent('$metadata', softDeleteMetadata)]),
+      )
+    },
+    tombstone: (streamName, expected) =>
+      write(streamName, expected, [randomUUID()], (head) => {
+        heads.bury(head)
+        return stageEvent(head, systemEvent('$streamDeleted', new Uint8Array(0)), END_OF_STREAM, Date.now())
+      }),
+    finishWrites,
+    close() {
+      finishWrites()
+      clearInterval(probing)
+      writer.close()
+    },
+  }
+}
+
+function wrongExpectedVersion(head: StreamHead, expected: ExpectedRevision): WriteOutcome {
+  const currentRevision = head.lastRevision < 0 ? null : head.lastRevision
+  return { kind: 'wrong-expected-version', expected, currentRevision }
+}
+
+function systemEvent(type: string, data: Uint8Array): ProposedEvent {
+  return { id: randomUUID(), type, isJson: data.length > 0, data, metadata: new Uint8Array(0) }
+}

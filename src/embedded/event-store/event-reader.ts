@@ -1,0 +1,148 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { describedBy, END_OF_STREAM, type RecordedEvent } from './events.ts'
+import { keepNewest, type Retention } from './stream-metadata.ts'
+
+/** A stream as it is stored: what has been committed, nothing that is still on its way. */
+export interface StoredStream extends Retention {
+  readonly id: number
+  readonly name: string
+  /** −1 for a stream without events. */
+  readonly lastRevision: number
+  /** Events below this revision have been removed from the file. */
+  readonly firstRevision: number
+  readonly tombstoned: boolean
+}
+
+/** Reads committed events in pages, each bounded in events and in bytes. An empty page is the end. */
+export interface EventReader {
+  lastPosition(): number
+  stream(name: string): StoredStream | undefined
+  /** Events after `position`, oldest first. */
+  allForwards(position: number, limit?: number): RecordedEvent[]
+  /** Events before `position`, newest first. */
+  allBackwards(position: number, limit?: number): RecordedEvent[]
+  /** Events from `from` to `to`, both inclusive, oldest first. */
+  streamForwards(streamId: number, from: number, to: number, limit?: number): RecordedEvent[]
+  /** Events from `from` down to `to`, both inclusive, newest first. */
+  streamBackwards(streamId: number, from: number, to: number, limit?: number): RecordedEvent[]
+}
+
+const PAGE_EVENTS = 512
+const PAGE_BYTES = 1024 * 1024
+
+export function createEventReader(database: DatabaseSync): EventReader {
+  const selectLast = database.prepare(
+    'SELECT max(coalesce((SELECT max(position) FROM event), 0), last_position) AS last FROM log',
+  )
+  const selectStream = database.prepare(`
+    SELECT id, first_revision, truncate_before, max_count, max_age_seconds, tombstoned,
+      (SELECT max(revision) FROM event WHERE stream = stream.id) AS last_revision
+    FROM stream WHERE name = ?`)
+  const allForwards = prepareEvents(database, 'position > ? ORDER BY position')
+  const allBackwards = prepareEvents(database, 'position < ? ORDER BY position DESC')
+  const streamForwards = prepareEvents(database, 'stream = ? AND revision BETWEEN ? AND ? ORDER BY revision')
+  const streamBackwards = prepareEvents(
+    database,
+    'stream = ? AND revision <= ? AND revision >= ? ORDER BY revision DESC',
+  )
+  return {
+    lastPosition: () => Number(selectLast.get()?.last),
+    stream: (name) => toStream(name, selectStream.get(name)),
+    allForwards: (position, limit) => page(allForwards, [position], limit),
+    allBackwards: (position, limit) => page(allBackwards, [position], limit),
+    streamForwards: (id, from, to, limit) => page(streamForwards, [id, from, to], limit),
+    streamBackwards: (id, from, to, limit) => page(streamBackwards, [id, from, to], limit),
+  }
+}
+
+function prepareEvents(database: DatabaseSync, condition: string): StatementSync {
+  const statement = database.prepare(`
+    SELECT position, stream.name, revision, created, event_type.name, is_json, event.id, metadata, data
+    FROM event CROSS JOIN stream ON stream.id = event.stream CROSS JOIN event_type ON event_type.id = event.type
+    WHERE ${condition} LIMIT ?`)
+  statement.setReturnArrays(true)
+  return statement
+}
+
+type EventRow = [
+  number,
+  string,
+  number,
+  number,
+  string,
+  number,
+  Uint8Array,
+  Uint8Array | null,
+  Uint8Array | null,
+]
+
+function page(statement: StatementSync, bounds: number[], limit = PAGE_EVENTS): RecordedEvent[] {
+  const events: RecordedEvent[] = []
+  let bytes = 0
+  const rows: Iterable<unknown> = statement.iterate(...bounds, Math.min(limit, PAGE_EVENTS))
+  for (const row of rows) {
+    // The statement's own column list is the row's type.
+    const event = toEvent(row as EventRow)
+    events.push(event)
+    bytes += event.data.length + event.metadata.length
+    if (bytes >= PAGE_BYTES) break
+  }
+  return events
+}
+
+const nothing = new Uint8Array(0)
+
+function toEvent(row: EventRow): RecordedEvent {
+  const [position, streamName, revision, createdMs, type, isJson, id, metadata, data] = row
+  return {
+    position,
+    streamName,
+    revision,
+    createdMs,
+    type,
+    isJson: isJson === 1,
+    id: formatUuid(id),
+    metadata: metadata ?? nothing,
+    data: data ?? nothing,
+  }
+}
+
+function toStream(name: string, row: Record<string, unknown> | undefined): StoredStream | undefined {
+  if (row === undefined) return undefined
+  const firstRevision = Number(row.first_revision)
+  const stored = {
+    id: Number(row.id),
+    name,
+    firstRevision,
+    lastRevision: row.last_revision === null ? firstRevision - 1 : Number(row.last_revision),
+    tombstoned: row.tombstoned === 1,
+  }
+  if (describedBy(name) !== undefined) return { ...stored, ...keepNewest }
+  return {
+    ...stored,
+    maxCount: numberOrNull(row.max_count),
+    maxAgeSeconds: numberOrNull(row.max_age_seconds),
+    truncateBefore: Number(row.truncate_before),
+  }
+}
+
+function numberOrNull(value: unknown): number | null {
+  return value === null ? null : Number(value)
+}
+
+/** The 16 bytes of a UUID in its usual lower-case form. */
+export function formatUuid(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+/** The first revision of a stream that can be read, counting only, not by age. */
+export function firstReadable(stream: StoredStream): number {
+  const byCount = stream.maxCount === null ? 0 : stream.lastRevision + 1 - stream.maxCount
+  return Math.max(stream.firstRevision, stream.truncateBefore, byCount)
+}
+
+/** Whether the stream was deleted and may be written to again. */
+export function isSoftDeleted(stream: Retention): boolean {
+  return stream.truncateBefore === END_OF_STREAM
+}

@@ -1,0 +1,141 @@
+import { once } from 'node:events'
+import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
+import { type ServerWritableStream, status } from '@grpc/grpc-js'
+import type { EventLog } from './event-log.ts'
+import { type EventReader, firstReadable, isSoftDeleted, type StoredStream } from './event-reader.ts'
+import { END_OF_STREAM, type RecordedEvent } from './events.ts'
+import { encodeReadEvent, encodeStreamNotFound, type ResolvedEvent } from './read-messages.ts'
+import { parseReadRequest, type ReadRequest, UnreadableRequest } from './read-request.ts'
+import { failure, streamDeleted } from './refusals.ts'
+import { followAll, followStream } from './subscriptions.ts'
+
+/** Sends one message; resolves once the reader has room for more, and rejects when the call is over. */
+export type Send = (message: Buffer) => Promise<void> | undefined
+
+/** Raised when a reader's stream was, or is being, deleted for good. */
+export class StreamTombstoned extends Error {
+  override readonly name = 'StreamTombstoned'
+}
+
+/** Streams/Read: a read that ends, or a subscription that lasts until either side leaves. */
+export async function answerRead(
+  log: EventLog,
+  call: ServerWritableStream<ReadReq, Buffer>,
+  stopping: AbortSignal,
+): Promise<void> {
+  const ended = new AbortController()
+  const over = AbortSignal.any([ended.signal, stopping])
+  call.on('cancelled', () => ended.abort())
+  const send: Send = (message) => {
+    over.throwIfAborted()
+    return call.write(message) ? undefined : once(call, 'drain', { signal: over }).then(() => {})
+  }
+  let streamName = ''
+  try {
+    const request = parseReadRequest(call.request)
+    streamName = request.streamName ?? '$all'
+    if (request.maxCount !== undefined) await read(log.reader, request, request.maxCount, send)
+    else if (request.streamName === undefined) await followAll(log, request, send, over)
+    else await followStream(log, request, request.streamName, send, over)
+    call.end()
+  } catch (error) {
+    if (ended.signal.aborted) return
+    call.emit('error', stopping.aborted ? nodeIsStopping : toReadFailure(error, streamName))
+  }
+}
+
+const nodeIsStopping = failure(status.UNAVAILABLE, 'the node is stopping')
+
+function toReadFailure(error: unknown, streamName: string) {
+  if (error instanceof StreamTombstoned) return streamDeleted(streamName)
+  if (error instanceof UnreadableRequest) return failure(status.INVALID_ARGUMENT, error.message)
+  return failure(status.INTERNAL, error instanceof Error ? error.message : String(error))
+}
+
+async function read(reader: EventReader, request: ReadRequest, maxCount: number, send: Send): Promise<void> {
+  let remaining = maxCount
+  if (remaining === 0) throw new UnreadableRequest('a read of no events')
+  for (const events of pages(reader, request, maxCount)) {
+    if (events === 'no-stream') return send(encodeStreamNotFound(request.streamName ?? ''))
+    for (const event of events) {
+      if (request.filter?.matches(event) === false) continue
+      const waiting = send(encodeReadEvent(resolve(reader, event, request), request.uuidForm))
+      if (waiting !== undefined) await waiting
+      remaining -= 1
+      if (remaining === 0) return
+    }
+  }
+}
+
+function pages(
+  reader: EventReader,
+  request: ReadRequest,
+  maxCount: number,
+): Iterable<readonly RecordedEvent[] | 'no-stream'> {
+  const pageLimit = request.filter === undefined ? maxCount : undefined
+  if (request.streamName === undefined) return pagesOfAll(reader, request, pageLimit)
+  return pagesOfStream(reader, request.streamName, request, pageLimit)
+}
+
+function* pagesOfAll(reader: EventReader, request: ReadRequest, limit: number | undefined) {
+  let cursor = request.backwards
+    ? toNumber(request.from, 0, END_OF_STREAM)
+    : toNumber(request.from, 0, END_OF_STREAM) - 1
+  for (;;) {
+    const events = request.backwards ? reader.allBackwards(cursor, limit) : reader.allForwards(cursor, limit)
+    const last = events.at(-1)
+    if (last === undefined) return
+    yield events
+    cursor = last.position
+  }
+}
+
+function* pagesOfStream(reader: EventReader, name: string, request: ReadRequest, limit: number | undefined) {
+  const stream = reader.stream(name)
+  if (stream?.tombstoned) throw new StreamTombstoned()
+  if (stream === undefined || stream.lastRevision < 0 || isSoftDeleted(stream)) {
+    yield 'no-stream' as const
+    return
+  }
+  const first = firstReadable(stream)
+  const last = stream.lastRevision
+  let cursor = toNumber(request.from, 0, request.backwards ? last : last + 1)
+  for (;;) {
+    const events = request.backwards
+      ? reader.streamBackwards(stream.id, Math.min(cursor, last), first, limit)
+      : reader.streamForwards(stream.id, Math.max(cursor, first), last, limit)
+    const end = events.at(-1)
+    if (end === undefined) return
+    yield events.filter(isYoungEnough(stream))
+    cursor = request.backwards ? end.revision - 1 : end.revision + 1
+  }
+}
+
+function toNumber(from: ReadRequest['from'], start: number, end: number): number {
+  if (from === 'start') return start
+  return from === 'end' ? end : from
+}
+
+/** Whether an event can still be read by its age. */
+export function isYoungEnough({ maxAgeSeconds }: StoredStream): (event: RecordedEvent) => boolean {
+  if (maxAgeSeconds === null) return () => true
+  const oldestMs = Date.now() - maxAgeSeconds * 1000
+  return (event) => event.createdMs >= oldestMs
+}
+
+/** Follows a link (type `$>`, data `revision@stream`) to its event, where the reader wants that. */
+export function resolve(
+  reader: EventReader,
+  event: RecordedEvent,
+  request: Pick<ReadRequest, 'resolveLinks'>,
+): ResolvedEvent {
+  if (!request.resolveLinks || event.type !== '$>') return { event, link: undefined }
+  const [, digits, name] = /^(\d+)@(.+)$/s.exec(Buffer.from(event.data).toString()) ?? []
+  const stream = name === undefined ? undefined : reader.stream(name)
+  const revision = Number(digits)
+  if (stream === undefined || stream.tombstoned || revision < firstReadable(stream)) {
+    return { event: undefined, link: event }
+  }
+  const [target] = reader.streamForwards(stream.id, revision, revision)
+  return { event: target, link: event }
+}
