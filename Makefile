@@ -4,7 +4,9 @@ export PATH := $(NODE_BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 
 NODE := $(NODE_BIN)/node
 INSTALLED := node_modules/.package-lock.json
-COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+# docker-compose, version 1, cannot wait.
+COMPOSE_WAIT = $(if $(filter docker,$(COMPOSE)),--wait)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test typecheck lint format build bench bench-large up down logs clean
@@ -39,8 +41,10 @@ build: $(INSTALLED) ## compile to ./dist, as the container image runs it
 bench: $(INSTALLED) ## measure, as ratios within one run
 	node bench/run.ts
 
-up: .env ## docker compose: EventStoreDB, Postgres, Redis, Kafka and the service
-	$(COMPOSE) up --build --detach --wait
+up: ## docker compose: EventStoreDB, Postgres, Redis, Kafka and the service
+	@tools/write-env.sh
+	$(COMPOSE) up --build --detach $(COMPOSE_WAIT)
+	@echo 'The Incident Ledger is up: make logs shows its address; X_ACCESS_KEY in .env is its access key.'
 
 down: ## stop what `make up` started; the volumes stay
 	$(COMPOSE) down

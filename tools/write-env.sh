@@ -1,0 +1,30 @@
+#!/bin/sh
+# Writes .env from .env.example, with a random secret for each name that has no value there. An existing .env is never
+# changed: what it lacks is told.
+set -eu
+cd "$(dirname "$0")/.."
+umask 077
+
+secret_names() { sed -n 's/^\([A-Z_]*\)=$/\1/p' .env.example; }
+random_hex() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
+
+if [ -e .env ]; then
+  for name in $(secret_names); do
+    grep -Eq "^(export )?$name=." .env || missing="${missing:-}  $name=$(random_hex)
+"
+  done
+  [ -z "${missing:-}" ] && exit 0
+  printf '%s\n%s' '.env is there, but docker compose needs more of it. Add to it, for example:' "$missing" >&2
+  exit 1
+fi
+
+draft=$(mktemp .env.XXXXXX)
+trap 'rm -f "$draft"' EXIT
+while IFS= read -r line; do
+  case $line in
+    [A-Z]*=) printf '%s%s\n' "$line" "$(random_hex)" ;;
+    *) printf '%s\n' "$line" ;;
+  esac
+done <.env.example >"$draft"
+ln "$draft" .env # unlike mv, never over one that appeared meanwhile
+echo 'Wrote .env with random secrets. Keep it: COMPOSE_LEDGER_SECRET belongs to the event store for good.' >&2
