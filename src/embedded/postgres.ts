@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -5,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 import { unprivilegedAccount } from './os-account.ts'
-import { clearLock, createCluster, superuser } from './postgres-cluster.ts'
+import { clearLock, createCluster, databaseName, roleName } from './postgres-cluster.ts'
 import { type PostgresProgram, postgresProgram } from './postgres-program.ts'
 import { loadOrCreateSecret } from './secret.ts'
 
@@ -65,7 +66,7 @@ export async function startEmbeddedPostgres({
   const cluster = join(dataDir, 'cluster')
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const account = await unprivilegedAccount(cluster)
-  const program = await postgresProgram(account)
+  const program = await postgresProgram(account, log)
   const password = await loadOrCreateSecret(join(dataDir, 'password'))
   await createCluster(program, cluster, account, password).catch((error: unknown) => {
     throw startFailure(cluster, messageOf(error))
@@ -79,7 +80,7 @@ export async function startEmbeddedPostgres({
   const { port, server } = await launchFirst(cluster, launch)
   const supervision = supervise(server, () => launch(port), log, closing.signal)
   return {
-    url: `postgres://${superuser}:${password}@127.0.0.1:${port}/postgres`,
+    url: `postgres://${roleName}:${password}@127.0.0.1:${port}/${databaseName}`,
     async close() {
       closing.abort()
       await supervision
@@ -121,19 +122,21 @@ async function supervise(
 ): Promise<void> {
   let ended = first.ended
   let delayMs = firstDelayMs
+  let startedAtMs = performance.now()
   for (;;) {
     const words = await ended
     if (closing.aborted) return
+    const ranForMs = performance.now() - startedAtMs
+    delayMs = ranForMs > longestDelayMs ? firstDelayMs : Math.min(2 * delayMs, longestDelayMs)
     log(`Postgres ended unexpectedly (${lastComplaint(words)}): starting it again in ${delayMs} ms`)
     await delay(delayMs, undefined, { signal: closing }).catch(() => {})
     if (closing.aborted) return
+    startedAtMs = performance.now()
     try {
       ended = (await relaunch()).ended
-      delayMs = firstDelayMs
       log('Postgres is running again')
     } catch (error) {
       ended = Promise.resolve(messageOf(error))
-      delayMs = Math.min(2 * delayMs, longestDelayMs)
     }
   }
 }
@@ -166,10 +169,7 @@ async function launchServer(
       if (isWorthTelling(line) && !closing.aborted) log(`Postgres: ${line}`)
     })
   }
-  const ended = once(child, 'close').then(
-    ([code, signal]) => (signal ? `killed by ${signal}` : [...words, `exit code ${code}`].join('\n')),
-    (error: unknown) => `FATAL: ${String(error)}`,
-  )
+  const ended = lastWords(child, words)
 
   const stop = () => {
     child.kill('SIGINT')
@@ -183,6 +183,21 @@ async function launchServer(
 
   if ((await Promise.race([ready.promise, ended])) !== true) throw new Error(await ended)
   return { ended }
+}
+
+/** Resolves when the server has ended: to how, below what it said last. */
+async function lastWords(child: ChildProcess, words: readonly string[]): Promise<string> {
+  const outputClosed = once(child, 'close')
+  outputClosed.catch(() => {})
+  try {
+    const [code, signal] = await once(child, 'exit')
+    // Children of a killed server may hold its output open for as long as a query of theirs takes.
+    if (signal) return `killed by ${signal}`
+    await outputClosed
+    return [...words, `exit code ${code}`].join('\n')
+  } catch (error) {
+    return `FATAL: ${messageOf(error)}`
+  }
 }
 
 function isWorthTelling(line: string): boolean {
