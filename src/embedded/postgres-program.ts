@@ -1,7 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:fs'
-import { cp, lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { chmod, cp, lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -119,6 +119,8 @@ async function copyOnce(source: string, place: string, name: string): Promise<st
   const { uid, mode } = await lstat(place)
   // In a place that others may write to, they could lay programs of theirs under our name.
   if (uid !== 0 || mode & 0o022) throw new Error('others may write there')
+  // Under a strict umask mkdir has closed it.
+  await chmod(place, 0o755)
   const copy = join(place, name)
   if (await isDirectory(copy)) return copy
   const draft = await mkdtemp(join(place, 'draft-'))

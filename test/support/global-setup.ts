@@ -2,21 +2,23 @@ import type { TestProject } from 'vitest/node'
 import { startTestPostgres } from './postgres-server.ts'
 import { findServices, type ServiceName } from './services.ts'
 
-/** Kafka is nothing that the product embeds: without a URL or a container engine its tests may be left out anywhere. */
+/** Without a URL its tests need a container engine: they may be left out anywhere. */
 const mayBeMissing: ReadonlySet<string> = new Set(['Kafka'] satisfies ServiceName[])
 
-/** Decides once a run where each service comes from, says so, and starts the one Postgres that all test files share. */
+/**
+ * Decides once a run where each service comes from, says so, and starts the one Postgres that all test files share. A service that
+ * is nowhere to be had has its tests skipped; with CI=true that fails the run instead.
+ */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const services = await findServices(process.env)
-  const findings = Object.entries(services)
-  for (const [name, { from, why }] of findings) {
-    console.log(from === 'nowhere' ? `${name}: its tests are skipped (${why})` : `${name}: ${from} (${why})`)
+  for (const [name, { from, why }] of Object.entries(services)) {
+    console.log(`${name}: ${from === 'nowhere' ? 'its tests are skipped' : from} (${why})`)
   }
-  const missing = findings.filter(([name, { from }]) => from === 'nowhere' && !mayBeMissing.has(name))
+  const missing = Object.entries(services)
+    .filter(([name, { from }]) => from === 'nowhere' && !mayBeMissing.has(name))
+    .map(([name]) => name)
   if (process.env.CI === 'true' && missing.length > 0) {
-    throw new Error(
-      `With CI=true no test may be skipped, but there is no ${missing.map(([name]) => name).join(', no ')}`,
-    )
+    throw new Error(`With CI=true no test may be skipped, but there is no ${missing.join(', no ')}`)
   }
   const postgres = await startTestPostgres(services.Postgres)
   project.provide('services', services)
