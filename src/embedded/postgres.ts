@@ -200,8 +200,9 @@ async function lastWords(child: ChildProcess, words: readonly string[]): Promise
   }
 }
 
+/** What is fatal to one connection its client hears. */
 function isWorthTelling(line: string): boolean {
-  return /^(FATAL|PANIC):|was terminated by signal|automatic recovery in progress/.test(line)
+  return /^PANIC:|was terminated by signal|automatic recovery in progress/.test(line)
 }
 
 function lastComplaint(words: string): string {

@@ -15,7 +15,7 @@ test.skipIf(isMissing('Postgres'))('each test database is empty, whatever is in 
 test.skipIf(isMissing('Postgres'))('a test database can be dropped under a connected client', async () => {
   const database = await createTestDatabase()
   const client = new pg.Client(database.url)
-  const cutOff = new Promise((resolve) => client.once('error', resolve))
+  const cutOff = new Promise((resolve) => client.on('error', resolve))
   await client.connect()
   await database.drop()
   await cutOff
