@@ -44,7 +44,8 @@ bench: $(INSTALLED) ## measure, as ratios within one run
 up: ## docker compose: EventStoreDB, Postgres, Redis, Kafka and the service
 	@tools/write-env.sh
 	$(COMPOSE) up --build --detach $(COMPOSE_WAIT)
-	@echo 'The Incident Ledger is up: make logs shows its address; X_ACCESS_KEY in .env is its access key.'
+	@port=$$(sed -n 's/^PORT=//p' .env); \
+	echo "The Incident Ledger is up: http://127.0.0.1:$${PORT:-$${port:-3003}}/docs. Its access key: X_ACCESS_KEY in .env."
 
 down: ## stop what `make up` started; the volumes stay
 	$(COMPOSE) down
