@@ -28,9 +28,10 @@ const attachPatienceMs = 60_000
 const pollIntervalMs = 50
 
 /**
- * Makes this process the owner of `dataDir` (made if absent, mode 0700), or tells how to attach to the process that is. There is one owner
- * at a time; its lock is the operating system's and ends with the process, however that ends. The owner publishes `attach.json`,
- * mode 0600, once its servers answer: until then other claimants wait, and one of them becomes the owner if it dies meanwhile.
+ * Makes this process the owner of `dataDir` (made if absent, mode 0700), or tells how to attach to the process that is.
+ * There is one owner at a time; its lock is the operating system's and ends with the process, however that ends. The owner
+ * publishes `attach.json`, mode 0600, once its servers answer: until then other claimants wait, and one of them becomes the
+ * owner if it dies meanwhile. An owner keeps its claim until it releases it.
  *
  * Throws an Error of one line when an owner does not publish within `patienceMs`, or when the directory cannot be used.
  */
@@ -71,7 +72,7 @@ async function own(dataDir: string, attachFile: string, lock: DatabaseSync): Pro
   }
 }
 
-/** An open exclusive transaction on an empty SQLite database is a lock that Node offers without an addition, on every platform. */
+/** An exclusive transaction on an empty SQLite database: a lock of the operating system's, which Node itself does not offer. */
 function takeLock(path: string): DatabaseSync | undefined {
   let database: DatabaseSync | undefined
   try {
@@ -95,8 +96,9 @@ async function readAttachment(path: string): Promise<Attachment | undefined> {
   const text = await readFile(path, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   const { success, data: info } = attachmentSchema.safeParse(JSON.parse(text))
-  if (!success)
+  if (!success) {
     throw new Error(`${path} is of another version, which is using the directory: stop that first`)
+  }
   return isAlive(info.pid) ? info : undefined
 }
 

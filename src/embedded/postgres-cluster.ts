@@ -14,8 +14,8 @@ const draftPrefix = 'cluster.new-'
 const orphanStopTimeoutSeconds = 30
 
 /**
- * Makes the data directory `cluster`, with the role and its database, unless it is there. It is made beside its final place and then renamed, so that one that is
- * there is whole; what an interrupted attempt left is removed.
+ * Makes the data directory `cluster`, with the role and its database, unless it is there. It is made beside its final place and
+ * then renamed, so that one that is there is whole; what an interrupted attempt left is removed.
  */
 export async function createCluster(
   program: PostgresProgram,
@@ -27,45 +27,59 @@ export async function createCluster(
   await removeDrafts(parent)
   if (await stat(cluster).catch(() => undefined)) return
   const draft = await mkdtemp(join(parent, draftPrefix))
-  const draftCluster = join(draft, 'data')
-  await mkdir(draftCluster, { mode: 0o700 })
-  // Kept nowhere: nobody connects as the superuser.
-  await writeFile(join(draft, 'password'), randomBytes(32).toString('base64url'), { mode: 0o600 })
-  if (account) {
-    for (const path of [join(draft, 'password'), draftCluster, draft])
-      await chown(path, account.uid, account.gid)
+  try {
+    const draftCluster = join(draft, 'data')
+    await initialize(program, draftCluster, account, password)
+    await rename(draftCluster, cluster)
+    await using entries = await open(parent, 'r')
+    await entries.sync()
+  } finally {
+    await rm(draft, { recursive: true, force: true })
   }
-  await program.run('initdb', draftCluster, [
+}
+
+async function removeDrafts(parent: string): Promise<void> {
+  const drafts = (await readdir(parent)).filter((name) => name.startsWith(draftPrefix))
+  for (const draft of drafts) {
+    // Retried, because an initdb that outlived its parent may still be writing there.
+    await rm(join(parent, draft), { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+async function initialize(
+  program: PostgresProgram,
+  cluster: string,
+  account: OsAccount | undefined,
+  password: string,
+): Promise<void> {
+  const superuserPassword = join(dirname(cluster), 'password')
+  await mkdir(cluster, { mode: 0o700 })
+  // Kept nowhere else: nobody ever connects as the superuser.
+  await writeFile(superuserPassword, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  if (account) {
+    for (const path of [superuserPassword, cluster, dirname(cluster)]) {
+      await chown(path, account.uid, account.gid)
+    }
+  }
+  await program.run('initdb', cluster, [
     '--username=postgres',
     // Relative, because the program may be unable to walk the absolute path.
     '--pwfile=../password',
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    // Sorts by code point and knows the letters of every script, the same on every machine and after every upgrade of its C library.
+    // Sorts by code point and knows the letters of every script: the same on every machine, whatever its C library.
     '--locale=C',
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     '--no-instructions',
   ])
-  // One statement a line, by the superuser, without a server.
-  await program.run(
-    'postgres',
-    draftCluster,
-    ['--single', '-c', 'exit_on_error=on', 'postgres'],
-    `CREATE ROLE ${roleName} LOGIN CREATEDB PASSWORD '${password}'\nCREATE DATABASE ${databaseName} OWNER ${roleName}\n`,
-  )
-  await rename(draftCluster, cluster)
-  await using entries = await open(parent, 'r')
-  await entries.sync()
-  await rm(draft, { recursive: true, force: true })
-}
-
-async function removeDrafts(parent: string): Promise<void> {
-  for (const name of await readdir(parent)) {
-    // An initdb that outlived its parent may still be writing there.
-    if (name.startsWith(draftPrefix))
-      await rm(join(parent, name), { recursive: true, force: true, maxRetries: 5 })
-  }
+  // Without a server, as the superuser; a statement ends with its line.
+  const statements = [
+    `CREATE ROLE ${roleName} LOGIN CREATEDB PASSWORD '${password}'`,
+    `CREATE DATABASE ${databaseName} OWNER ${roleName}`,
+  ]
+  const singleUser = ['--single', '-c', 'exit_on_error=on', 'postgres']
+  await program.run('postgres', cluster, singleUser, statements.map((line) => `${line}\n`).join(''))
 }
 
 /**
@@ -87,13 +101,9 @@ export async function clearLock(
   if (command === undefined) return
   if (isServer(command, port)) {
     log(`Postgres of an earlier run is still there (process ${pid}): stopping it`)
+    const timeout = `--timeout=${orphanStopTimeoutSeconds}`
     const stop = (mode: 'fast' | 'immediate') =>
-      program.run('pg_ctl', cluster, [
-        'stop',
-        '--wait',
-        `--mode=${mode}`,
-        `--timeout=${orphanStopTimeoutSeconds}`,
-      ])
+      program.run('pg_ctl', cluster, ['stop', '--wait', `--mode=${mode}`, timeout])
     // Stopped at once, it recovers from its log at the next start and loses nothing.
     await stop('fast').catch(() => stop('immediate'))
   } else {

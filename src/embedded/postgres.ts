@@ -1,43 +1,16 @@
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 import { unprivilegedAccount } from './os-account.ts'
 import { clearLock, createCluster, databaseName, roleName } from './postgres-cluster.ts'
-import { type PostgresProgram, postgresProgram } from './postgres-program.ts'
+import { postgresProgram } from './postgres-program.ts'
+import { launchServer, type Server } from './postgres-server.ts'
 import { loadOrCreateSecret } from './secret.ts'
-
-const settings = [
-  // Reached over loopback TCP with a password. A socket's path has a length limit, which a deep DATA_DIR would exceed.
-  'listen_addresses=127.0.0.1',
-  'unix_socket_directories=',
-  // A quarter of what a service for one company may take on a laptop; a million incidents' hot pages fit.
-  'shared_buffers=256MB',
-  // A laptop has an SSD: a random page costs little more than the next one.
-  'random_page_cost=1.1',
-  // The queries are short: compiling one costs more than it saves.
-  'jit=off',
-  // Nobody replicates from here. A rebuild's tables, filled in the transaction that made them, then need no log.
-  'wal_level=minimal',
-  'max_wal_senders=0',
-  // After a checkpoint each page is logged whole once: fewer checkpoints, a smaller log.
-  'checkpoint_timeout=15min',
-  'timezone=UTC',
-  // Refused statements and their values are the client's to report: they may quote what a caller sent.
-  'log_min_messages=log',
-  'log_error_verbosity=terse',
-  'log_checkpoints=off',
-  'log_line_prefix=',
-]
 
 const startPatienceMs = 30_000
 const firstDelayMs = 200
 const longestDelayMs = 10_000
-/** Within the 10 s in which the service stops. */
-const fastStopTimeoutMs = 7_000
 
 export type EmbeddedPostgres = {
   /** `postgres://user:password@127.0.0.1:port/database`, the same until closed. */
@@ -88,8 +61,6 @@ export async function startEmbeddedPostgres({
   }
 }
 
-/** A server that accepts connections; `ended` resolves to its last words. */
-type Server = { readonly ended: Promise<string> }
 type Launch = (port: number) => Promise<Server>
 
 async function launchFirst(cluster: string, launch: Launch): Promise<{ port: number; server: Server }> {
@@ -139,70 +110,6 @@ async function supervise(
       ended = Promise.resolve(messageOf(error))
     }
   }
-}
-
-/** Starts a server and waits until it accepts connections, however long it needs to recover. `closing` stops it in order. */
-async function launchServer(
-  program: PostgresProgram,
-  cluster: string,
-  port: number,
-  log: (line: string) => void,
-  closing: AbortSignal,
-): Promise<Server> {
-  const options = settings.flatMap((setting) => ['-c', setting])
-  const child = program.spawn(
-    'postgres',
-    cluster,
-    ['-p', String(port), ...options],
-    ['ignore', 'ignore', 'pipe'],
-  )
-  const words: string[] = []
-  const ready = Promise.withResolvers<true>()
-  if (child.stderr) {
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      words.push(line)
-      if (words.length > 20) words.shift()
-      if (line.includes('database system is ready to accept connections')) {
-        words.length = 0
-        ready.resolve(true)
-      }
-      if (isWorthTelling(line) && !closing.aborted) log(`Postgres: ${line}`)
-    })
-  }
-  const ended = lastWords(child, words)
-
-  const stop = () => {
-    child.kill('SIGINT')
-    // Not in order any more, yet without loss: it recovers from its log at the next start.
-    const impatience = setTimeout(() => child.kill('SIGQUIT'), fastStopTimeoutMs)
-    void ended.finally(() => clearTimeout(impatience))
-  }
-  if (closing.aborted) stop()
-  closing.addEventListener('abort', stop, { once: true })
-  void ended.finally(() => closing.removeEventListener('abort', stop))
-
-  if ((await Promise.race([ready.promise, ended])) !== true) throw new Error(await ended)
-  return { ended }
-}
-
-/** Resolves when the server has ended: to how, below what it said last. */
-async function lastWords(child: ChildProcess, words: readonly string[]): Promise<string> {
-  const outputClosed = once(child, 'close')
-  outputClosed.catch(() => {})
-  try {
-    const [code, signal] = await once(child, 'exit')
-    // Children of a killed server may hold its output open for as long as a query of theirs takes.
-    if (signal) return `killed by ${signal}`
-    await outputClosed
-    return [...words, `exit code ${code}`].join('\n')
-  } catch (error) {
-    return `FATAL: ${messageOf(error)}`
-  }
-}
-
-/** What is fatal to one connection its client hears. */
-function isWorthTelling(line: string): boolean {
-  return /^PANIC:|was terminated by signal|automatic recovery in progress/.test(line)
 }
 
 function lastComplaint(words: string): string {
