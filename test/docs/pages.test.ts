@@ -38,6 +38,13 @@ test('docs/operations.md lists every setting of src/config.ts, and no other', ()
   expect(listed.toSorted()).toEqual(settings.toSorted())
 })
 
+test('docs/operations.md names only metrics that there are', () => {
+  const metrics = [...read('src/http/metrics.ts').matchAll(/name: '(\w+)'/g)].map(([, name]) => name)
+  const listed = [...read('docs/operations.md').matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, name]) => name)
+  expect(listed).not.toHaveLength(0)
+  expect(metrics).toEqual(expect.arrayContaining(listed))
+})
+
 test('docs/api.md tells every status that a problem can have, and no other', () => {
   const [, table = ''] = /^## Problems$([\s\S]*?)^## /m.exec(read('docs/api.md')) ?? []
   const told = [...table.matchAll(/^\| ([\d, ]+) \|/gm)].flatMap(([, statuses]) =>
