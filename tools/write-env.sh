@@ -18,13 +18,11 @@ if [ -e .env ]; then
   exit 1
 fi
 
-draft=$(mktemp .env.XXXXXX)
-trap 'rm -f "$draft"' EXIT
+set -C # never over one that appeared meanwhile
 while IFS= read -r line; do
   case $line in
     [A-Z]*=) printf '%s%s\n' "$line" "$(random_hex)" ;;
     *) printf '%s\n' "$line" ;;
   esac
-done <.env.example >"$draft"
-ln "$draft" .env # unlike mv, never over one that appeared meanwhile
+done <.env.example >.env
 echo 'Wrote .env with random secrets. Keep it: COMPOSE_LEDGER_SECRET belongs to the event store for good.' >&2
