@@ -1,0 +1,1 @@
+LISTEN ledger_announced
