@@ -63,8 +63,8 @@ function parseSource(options: ReadReq.Options): Pick<ReadRequest, 'streamName' |
 }
 
 function parseStart(isStart: boolean, isEnd: boolean, point: string | undefined): StartingPoint {
-  if (isStart || point === undefined) return 'start'
-  return isEnd ? 'end' : clamp(point)
+  if (isEnd) return 'end'
+  return isStart || point === undefined ? 'start' : clamp(point)
 }
 
 /** An unsigned 64-bit number as it stands in a request; what no log will ever reach is the end. */

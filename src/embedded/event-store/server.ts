@@ -17,6 +17,9 @@ const SERVER_VERSION = '24.10.0'
 /** As the real server: 16 MiB less what the frames around an event may take. */
 const MAX_RECEIVED_BYTES = 16 * 1024 * 1024 - 10_000
 
+/** As the real server: no bound. Node's own would be 100 calls, subscriptions among them. */
+const MAX_CALLS_PER_CONNECTION = 2 ** 31 - 1
+
 /** How long calls may take to end by themselves when the node stops. */
 const STOP_GRACE_MS = 2000
 
@@ -34,6 +37,7 @@ export async function serveEventLog(log: EventLog, host: string, port: number): 
   const server = new Server({
     'grpc.max_receive_message_length': MAX_RECEIVED_BYTES,
     'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': MAX_CALLS_PER_CONNECTION,
   })
   const endpoint = { host, port }
   server.addService(streamsService, {
