@@ -1,5 +1,3 @@
-import { readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import type { Finding } from './services.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -38,17 +36,13 @@ async function startContainer(): Promise<TestPostgres> {
 async function startEmbedded(): Promise<TestPostgres> {
   const directory = await temporaryDirectory()
   const postgres = await startEmbeddedPostgres({ dataDir: directory.path, log: console.error })
-  // A run that is broken off, as by a second Ctrl-C, does not close it.
-  const stopWithUs = () => {
-    const [pid] = readFileSync(join(directory.path, 'cluster', 'postmaster.pid'), 'utf8').split('\n')
-    process.kill(Number(pid), 'SIGQUIT')
-    rmSync(directory.path, { recursive: true, force: true })
-  }
-  process.once('exit', stopWithUs)
+  // After Ctrl-C vitest ends without tearing down; that the server is told to stop takes no waiting.
+  const abandon = () => void postgres.close()
+  process.once('SIGINT', abandon).once('SIGTERM', abandon)
   return {
     url: postgres.url,
     async close() {
-      process.off('exit', stopWithUs)
+      process.off('SIGINT', abandon).off('SIGTERM', abandon)
       await postgres.close()
       await directory.remove()
     },
