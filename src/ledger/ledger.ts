@@ -3,6 +3,7 @@ import type {
   Incident,
   IncidentId,
   Instant,
+  Refusal,
   ReportBody,
   TimelessCommand,
 } from '../aggregates/incident/index.ts'
@@ -10,6 +11,7 @@ import type { Actor, IncidentRecord, LedgerPosition, LedgerRecord } from './even
 
 export interface Ledger {
   readonly incidents: IncidentCommands
+  readonly importIncident: ImportIncident
   readonly history: IncidentHistory
   readonly subscribe: Subscribe
   readonly readAt: ReadAt
@@ -36,10 +38,15 @@ export interface CommandContext {
     readonly key: string
     /** Method, route and body: what makes two requests the same. Hashed as canonical JSON. */
     readonly request: unknown
+    /** Answers that append nothing are to be remembered as well (a Kafka report). Costs an append more. */
+    readonly pinned?: boolean
   }
   /** If-Match. */
   readonly expectedRevision?: number
 }
+
+/** What the command wrote. Where in $all is told of the last one only: `CommandAnswer.position`. */
+export type AppendedRecord = Omit<IncidentRecord, 'position'>
 
 export interface CommandAnswer {
   /**
@@ -50,7 +57,7 @@ export interface CommandAnswer {
   /** As it stood when the (first) answer was given. */
   readonly incident: Incident
   /** The events that the command appended; none for joined and unchanged. */
-  readonly records: readonly IncidentRecord[]
+  readonly records: readonly AppendedRecord[]
   /** Where the read model must be to show this answer. */
   readonly position: LedgerPosition
 }
@@ -61,12 +68,60 @@ export interface IncidentCommands {
     report: { readonly body: ReportBody; readonly origin: string; readonly originRef?: string },
     context: CommandContext,
   ) => Promise<CommandAnswer>
-  readonly change: (
-    id: IncidentId,
-    command: Exclude<TimelessCommand, { type: 'Report' }>,
-    context: CommandContext,
-  ) => Promise<CommandAnswer>
+  readonly change: (id: IncidentId, command: ChangeCommand, context: CommandContext) => Promise<CommandAnswer>
 }
+
+export type ChangeCommand = Exclude<TimelessCommand, { type: 'Report' }>
+
+/**
+ * Takes in the history that an incident has elsewhere, its steps in order. What an earlier run took is skipped: to import the
+ * same again appends nothing. A step that cannot be done is told and left out; the ones after it are still tried.
+ * Throws LedgerError where the store fails; then a part of the steps may be in, and importing again takes the rest.
+ */
+export type ImportIncident = (incident: ImportedIncident) => Promise<ImportAnswer>
+
+export interface ImportedIncident {
+  /** Where it comes from, and what it is called there: its identity for ever. */
+  readonly origin: string
+  readonly externalKey: string
+  readonly correlationId: string
+  /** The first one reports it. */
+  readonly steps: readonly ImportStep[]
+}
+
+export interface ImportStep {
+  /** Strictly ascending within the incident, and the same at every run. */
+  readonly ordinal: number
+  readonly at: Instant
+  readonly actor: Actor
+  /** Taken all or none. */
+  readonly commands: readonly ImportCommand[]
+}
+
+export type ImportCommand =
+  | { readonly type: 'Report'; readonly body: Omit<ReportBody, 'externalKey'> }
+  | ChangeCommand
+
+export interface ImportAnswer {
+  readonly id: IncidentId
+  readonly eventsAppended: number
+  /** After the last step; undefined where not even the report could be taken. */
+  readonly incident: Incident | undefined
+  readonly steps: readonly ImportStepAnswer[]
+}
+
+export type ImportStepAnswer = { readonly ordinal: number } & (
+  | {
+      readonly outcome: 'appended'
+      /** The time it was kept under; not the step's own where that was clamped. */
+      readonly at: Instant
+    }
+  /** It was so already. */
+  | { readonly outcome: 'unchanged' }
+  /** An earlier run took it, or one that came after it. */
+  | { readonly outcome: 'skipped' }
+  | { readonly outcome: 'refused'; readonly refusal: Refusal }
+)
 
 /** Which part of an incident's history is meant. `asOf`: what had happened; `knownAt`: what this ledger knew. */
 export type Moment =
@@ -86,9 +141,9 @@ export interface IncidentHistory {
 }
 
 /**
- * The events of the ledger streams in order, in batches of what has arrived (1 to `batchSize`), from after `after` (absent:
+ * The events of the ledger streams in order, in batches of what has arrived (at most `batchSize`), from after `after` (absent:
  * from the first) until the signal aborts. Reconnects by itself, with backoff, without a gap or a double. `caughtUp` is true
- * on a batch after which nothing more was waiting.
+ * on a batch after which nothing more was waiting; a batch without records says just that, where no event was left to say it.
  * Throws only for what waiting cannot mend.
  */
 export type Subscribe = (options: {

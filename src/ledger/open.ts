@@ -1,0 +1,91 @@
+import type { Logger } from 'pino'
+import type { ChainLowerBound } from './chain.ts'
+import { openCodec } from './codec.ts'
+import { connectEventStore } from './connection.ts'
+import { LedgerError } from './errors.ts'
+import type { EventStore } from './event-store.ts'
+import { beginOrResume } from './genesis.ts'
+import { openIncidentHistory } from './history.ts'
+import { openImport } from './import.ts'
+import { openIncidentCommands } from './incident-commands.ts'
+import { openIncidentJournal } from './incident-journal.ts'
+import { openKeyring, type Secrets } from './keyring.ts'
+import type { Ledger } from './ledger.ts'
+import { openPinBoard } from './pin.ts'
+import { genesisStream } from './streams.ts'
+import { openSubscriptions } from './subscription.ts'
+
+export interface LedgerOptions {
+  /** LEDGER_SECRET and the ones before it. */
+  readonly secret: Secrets
+  readonly log: Pick<Logger, 'info' | 'warn'>
+  /** From a command's arrival to the last moment at which it may be appended; bounds reads, too. Default 5,000. */
+  readonly appendDeadlineMs?: number
+  /** Milliseconds since the Unix epoch. Default: this machine's. */
+  readonly clock?: () => number
+  /** From the read model, to find the end of a long chain sooner. */
+  readonly chainLowerBound?: ChainLowerBound
+  /** What a new ledger is called for ever. Default: a name that is like no other. */
+  readonly origin?: string
+}
+
+const defaultAppendDeadlineMs = 5_000
+
+/**
+ * The ledger in the event store at `eventStoreUrl`, a connection string such as `esdb://127.0.0.1:2113?tls=false`; begun if there is none.
+ * @throws Error of one line where the store holds something else, or the string is none; LedgerError where it does not answer.
+ */
+export async function openLedger(
+  options: LedgerOptions & { readonly eventStoreUrl: string },
+): Promise<Ledger> {
+  const store = connectEventStore(options.eventStoreUrl)
+  try {
+    return await openLedgerOn(store, options)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** The ledger in a given store, which it closes with itself. */
+export async function openLedgerOn(store: EventStore, options: LedgerOptions): Promise<Ledger> {
+  const { log, appendDeadlineMs = defaultAppendDeadlineMs, clock = Date.now, chainLowerBound } = options
+  const keyring = openKeyring(options.secret)
+  const codec = openCodec()
+  const journal = openIncidentJournal(store, codec, appendDeadlineMs)
+  const pins = openPinBoard(store, appendDeadlineMs)
+  const terms = { keyring, clock, appendDeadlineMs }
+  await beginOrResume(store, options.origin, appendDeadlineMs)
+  const closing = new AbortController()
+
+  return {
+    incidents: openIncidentCommands({ ...terms, journal, pins, chainLowerBound }),
+    importIncident: openImport(journal, terms),
+    history: openIncidentHistory(journal, clock, appendDeadlineMs),
+    subscribe: openSubscriptions(store, codec, log, closing.signal),
+    readAt: async (position) => {
+      const event = await store.readAt(position, appendDeadlineMs)
+      const [record] = await codec.decode(event ? [event] : [])
+      return record
+    },
+    keyring,
+    health: async (timeoutMs) => {
+      try {
+        await store.readStream(genesisStream, { maxCount: 1 }, timeoutMs)
+        return { ok: true }
+      } catch (error) {
+        return { ok: false, reason: reasonOf(error) }
+      }
+    },
+    close: async () => {
+      closing.abort()
+      await store.close()
+    },
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof LedgerError && error.fault.code === 'event-store-unavailable')
+    return error.fault.reason
+  return error instanceof Error ? error.message : String(error)
+}

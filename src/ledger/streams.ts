@@ -1,0 +1,34 @@
+/** The names of the event store's streams, and which of them are the ledger. */
+import type { IncidentId } from '../aggregates/incident/index.ts'
+
+const incidentPrefix = 'incident-'
+
+/** The ledger itself: every event of these streams has a place (an index) in it. */
+export const ledgerPrefixes = [incidentPrefix, 'accessKey-'] as const
+/** The ledger and, beside it, the keys that its sealed text needs. */
+export const ledgerAndVaultPrefixes = [...ledgerPrefixes, 'vault-'] as const
+
+export const genesisStream = 'ledger-genesis'
+
+export function incidentStream(id: IncidentId): string {
+  return `${incidentPrefix}${id}`
+}
+
+/** Where the request with this id (of `requestId`) is pinned to what it was decided to mean. */
+export function requestStream(id: string): string {
+  return `request-${id}`
+}
+
+export function isIncidentStream(stream: string): boolean {
+  return stream.startsWith(incidentPrefix)
+}
+
+/** The incident whose stream this is; undefined where what follows the prefix is no id. */
+export function incidentOfStream(stream: string): IncidentId | undefined {
+  const id = stream.slice(incidentPrefix.length)
+  return isIncidentStream(stream) && lowerCaseUuid.test(id)
+    ? (id as IncidentId) // the form that the brand promises
+    : undefined
+}
+
+const lowerCaseUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
