@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
 import { type ServerWritableStream, status } from '@grpc/grpc-js'
 import type { EventLog } from './event-log.ts'
@@ -23,24 +22,40 @@ export async function answerRead(
   call: ServerWritableStream<ReadReq, Buffer>,
   stopping: AbortSignal,
 ): Promise<void> {
-  const ended = new AbortController()
-  const over = AbortSignal.any([ended.signal, stopping])
-  call.on('cancelled', () => ended.abort())
-  const send: Send = (message) => {
-    over.throwIfAborted()
-    return call.write(message) ? undefined : once(call, 'drain', { signal: over }).then(() => {})
-  }
+  const over = new AbortController()
+  const end = () => over.abort()
+  call.on('cancelled', end)
+  stopping.addEventListener('abort', end)
+  const send = createSend(call, over.signal)
   let streamName = ''
   try {
     const request = parseReadRequest(call.request)
     streamName = request.streamName ?? '$all'
     if (request.maxCount !== undefined) await read(log.reader, request, request.maxCount, send)
-    else if (request.streamName === undefined) await followAll(log, request, send, over)
-    else await followStream(log, request, request.streamName, send, over)
-    call.end()
+    else if (request.streamName === undefined) await followAll(log, request, send, over.signal)
+    else await followStream(log, request, request.streamName, send, over.signal)
+    if (stopping.aborted) call.emit('error', nodeIsStopping)
+    else call.end()
   } catch (error) {
-    if (ended.signal.aborted) return
+    if (call.cancelled) return
     call.emit('error', stopping.aborted ? nodeIsStopping : toReadFailure(error, streamName))
+  } finally {
+    stopping.removeEventListener('abort', end)
+  }
+}
+
+function createSend(call: ServerWritableStream<ReadReq, Buffer>, over: AbortSignal): Send {
+  let waiting: PromiseWithResolvers<void> | undefined
+  call.on('drain', () => {
+    waiting?.resolve()
+    waiting = undefined
+  })
+  over.addEventListener('abort', () => waiting?.reject(over.reason))
+  return (message) => {
+    over.throwIfAborted()
+    if (call.write(message)) return undefined
+    waiting = Promise.withResolvers()
+    return waiting.promise
   }
 }
 

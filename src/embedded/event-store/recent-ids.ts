@@ -14,22 +14,33 @@ export interface RecentIds {
 
 const REMEMBERED_EVENTS = 65_536
 
+interface Place {
+  readonly streamId: number
+  readonly revision: number
+  /** Where in the ring the event stands; an id that was written twice stands there twice, and only the newer counts. */
+  readonly slot: number
+}
+
 export function createRecentIds(database: DatabaseSync): RecentIds {
   const selectRecent = database.prepare(
     'SELECT id, stream, revision FROM event ORDER BY position DESC LIMIT ?',
   )
-  const places = new Map<string, { streamId: number; revision: number }>()
+  const places = new Map<string, Place>()
+  // The ids in the order they came in, as a ring: asking a Map for its oldest key costs more the more were deleted.
+  const order = new Array<string | undefined>(REMEMBERED_EVENTS)
+  let next = 0
 
   function remember(streamId: number, eventId: string, revision: number): void {
-    places.delete(eventId)
-    places.set(eventId, { streamId, revision })
-    if (places.size <= REMEMBERED_EVENTS) return
-    const [oldest] = places.keys()
-    if (oldest !== undefined) places.delete(oldest)
+    const forgotten = order[next]
+    if (forgotten !== undefined && places.get(forgotten)?.slot === next) places.delete(forgotten)
+    order[next] = eventId
+    places.set(eventId, { streamId, revision, slot: next })
+    next = (next + 1) % REMEMBERED_EVENTS
   }
 
   function reset(): void {
     places.clear()
+    order.fill(undefined)
     for (const row of selectRecent.all(REMEMBERED_EVENTS).reverse()) {
       if (row.id instanceof Uint8Array) remember(Number(row.stream), formatUuid(row.id), Number(row.revision))
     }
