@@ -1,0 +1,70 @@
+-- Counts and durations over the incidents, now or at a moment of the past.
+-- Members of p_query: from, to (bounds on reported_at), asOf, knownAt.
+CREATE OR REPLACE FUNCTION ledger.incident_stats(p_query jsonb)
+RETURNS json
+LANGUAGE plpgsql
+STABLE
+AS $$
+DECLARE
+  moment text := quote_literal(coalesce(p_query ->> 'asOf', p_query ->> 'knownAt'));
+  time_line text := CASE WHEN p_query ? 'knownAt' THEN 'recorded_at' ELSE 'at' END;
+  state text := CASE WHEN moment IS NULL THEN 'i' ELSE 'e' END;
+  stats json;
+BEGIN
+  EXECUTE concat_ws(
+    E'\n',
+    'WITH chosen AS MATERIALIZED (',
+    format(
+      'SELECT %1$s.status, i.source, %1$s.severity, i.reported_at, %1$s.acknowledged_at, %1$s.resolved_at FROM incident i',
+      state
+    ),
+    format('JOIN (SELECT DISTINCT ON (incident_id) * FROM incident_event WHERE %I <= ', time_line) || moment
+      || ' ORDER BY incident_id, revision DESC) e ON e.incident_id = i.id',
+    'WHERE ' || nullif(concat_ws(
+      ' AND ',
+      'i.reported_at >= ' || quote_literal(p_query ->> 'from'),
+      'i.reported_at < ' || quote_literal(p_query ->> 'to')
+    ), ''),
+    $query$
+    ),
+    days AS (
+      SELECT day, sum(reported)::integer AS reported, sum(resolved)::integer AS resolved
+      FROM (
+        SELECT reported_at::date AS day, 1 AS reported, 0 AS resolved FROM chosen
+        UNION ALL
+        SELECT resolved_at::date, 0, 1 FROM chosen WHERE resolved_at IS NOT NULL
+      ) happenings
+      GROUP BY day
+      ORDER BY day DESC
+      LIMIT 366
+    )
+    SELECT json_build_object(
+      'total', (SELECT count(*) FROM chosen),
+      'byStatus', (SELECT json_object_agg(status, n) FROM (SELECT status, count(*) AS n FROM chosen GROUP BY status) c),
+      'bySource', (SELECT json_object_agg(source, n) FROM (SELECT source, count(*) AS n FROM chosen GROUP BY source) c),
+      'bySeverity', (SELECT json_object_agg(severity, n) FROM (SELECT severity, count(*) AS n FROM chosen GROUP BY severity) c),
+      'byDay', (SELECT json_agg(days ORDER BY day DESC) FROM days),
+      'timeToAcknowledge', (
+        SELECT json_build_object(
+          'count', count(*),
+          'p50Seconds', percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM acknowledged_at - reported_at)),
+          'p95Seconds', percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM acknowledged_at - reported_at))
+        )
+        FROM chosen
+        WHERE acknowledged_at IS NOT NULL
+      ),
+      'timeToResolve', (
+        SELECT json_build_object(
+          'count', count(*),
+          'p50Seconds', percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM resolved_at - reported_at)),
+          'p95Seconds', percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM resolved_at - reported_at))
+        )
+        FROM chosen
+        WHERE resolved_at IS NOT NULL
+      )
+    )
+    $query$
+  ) INTO stats;
+  RETURN stats;
+END
+$$;

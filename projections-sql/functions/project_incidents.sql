@@ -1,0 +1,38 @@
+-- Writes what a batch of events changes, and moves the checkpoint over it. Each of the last four arguments is an array of
+-- objects with the columns of the table it goes to.
+-- The search path decides which read model is meant: the live one, or the one that a rebuild fills.
+CREATE OR REPLACE FUNCTION ledger.project_incidents(
+  p_name text, p_from json, p_to json, p_far_behind boolean,
+  p_events json, p_details json, p_incidents json, p_unreadable json
+)
+RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  PERFORM ledger.advance_checkpoint(p_name, p_from, p_to, p_far_behind);
+
+  INSERT INTO incident_event
+  SELECT * FROM json_populate_recordset(NULL::incident_event, p_events);
+
+  INSERT INTO incident_details (incident_id, revision, title, description, labels)
+  SELECT incident_id, revision, title, description, labels
+  FROM json_populate_recordset(NULL::incident_details, p_details);
+
+  INSERT INTO incident
+  SELECT * FROM json_populate_recordset(NULL::incident, p_incidents)
+  ON CONFLICT (id) DO UPDATE
+  SET status = excluded.status,
+      severity = excluded.severity,
+      assignee = excluded.assignee,
+      details_revision = excluded.details_revision,
+      updated_at = excluded.updated_at,
+      recorded_at = excluded.recorded_at,
+      acknowledged_at = excluded.acknowledged_at,
+      resolved_at = excluded.resolved_at,
+      revision = excluded.revision,
+      reopen_count = excluded.reopen_count;
+
+  INSERT INTO unreadable_event
+  SELECT * FROM json_populate_recordset(NULL::unreadable_event, p_unreadable);
+END
+$$;

@@ -1,0 +1,1 @@
+ANALYZE incident, incident_event, incident_details;

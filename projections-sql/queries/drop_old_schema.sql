@@ -1,0 +1,1 @@
+DROP SCHEMA IF EXISTS read_model_old CASCADE;

@@ -1,0 +1,1 @@
+SELECT incident_stats($1) AS stats;

@@ -1,0 +1,1 @@
+SELECT revision, index FROM incident_event WHERE incident_id = $1;

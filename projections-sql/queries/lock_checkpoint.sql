@@ -1,0 +1,1 @@
+SELECT version, generation, index, commit, prepare, event_id FROM projection WHERE name = $1 FOR UPDATE;

@@ -1,0 +1,1 @@
+SELECT swap_read_model($1, $2);

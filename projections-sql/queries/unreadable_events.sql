@@ -1,0 +1,1 @@
+SELECT count(*)::integer AS count FROM unreadable_event;

@@ -1,0 +1,66 @@
+import type { Logger } from 'pino'
+import type { Ledger } from '../ledger/ledger.ts'
+import { type Checkpoint, verifyCheckpoint } from './checkpoint.ts'
+import { lead, type Term } from './leadership.ts'
+import type { LedgerBatch } from './ledger-batch.ts'
+
+/** What a projector drives: something that is made of the ledger's events, in their order. */
+export interface Projection {
+  readonly name: string
+  /** The most events that one `apply` is given. */
+  readonly batchSize: number
+  /** The last event that it contains, as it was left by whoever led before. */
+  readonly checkpoint: (term: Term) => Promise<Checkpoint>
+  /** Begins a leader's work, after the checkpoint was found to be the store's. Its resources live as long as the term. */
+  readonly begin: (term: Term) => Promise<Projecting>
+}
+
+export interface Projecting {
+  /** The last event that it contains, now. */
+  readonly checkpoint: () => Checkpoint
+  /**
+   * Takes a batch in and moves the checkpoint over it: wholly or not at all. False: another one moved the checkpoint
+   * meanwhile, so that one must begin anew.
+   */
+  readonly apply: (batch: LedgerBatch) => Promise<boolean>
+}
+
+export interface ProjectorOptions {
+  readonly databaseUrl: string
+  readonly ledger: Pick<Ledger, 'subscribe' | 'readAt'>
+  readonly signal: AbortSignal
+  readonly log: Logger
+  readonly onState: (state: 'leading' | 'standby') => void
+}
+
+/**
+ * Keeps a projection at the head of the ledger until the signal aborts: one process of all that try leads, the others stand
+ * by. Whatever can pass (no Postgres, no event store, another leader) is waited for; nothing is skipped or taken in twice.
+ *
+ * @throws ProjectorStopped where the ledger is not the one that the projection was made of.
+ */
+export async function runProjector(projection: Projection, options: ProjectorOptions): Promise<void> {
+  const { ledger, log } = options
+  await lead({ ...options, name: projection.name }, async (term) => {
+    const verify = (checkpoint: Checkpoint) => verifyCheckpoint(checkpoint, ledger.readAt, term.signal, log)
+    await verify(await projection.checkpoint(term))
+    const projecting = await projection.begin(term)
+
+    let reconnected = false
+    const batches = ledger.subscribe({
+      after: projecting.checkpoint().position,
+      batchSize: projection.batchSize,
+      signal: term.signal,
+      onConnection: (connected) => {
+        reconnected ||= connected
+      },
+    })
+    for await (const batch of batches) {
+      // The store that came back may be another, or an older copy.
+      if (reconnected) await verify(projecting.checkpoint())
+      reconnected = false
+      if (!(await projecting.apply(batch))) return
+    }
+    term.signal.throwIfAborted()
+  })
+}

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto'
+import * as fc from 'fast-check'
+import {
+  decide,
+  evolve,
+  type Incident,
+  type IncidentId,
+  type IncidentState,
+  instantOf,
+  isReported,
+  type ReportBody,
+  severities,
+  sources,
+  statuses,
+  type TimelessCommand,
+  unreported,
+} from '../../src/aggregates/incident/index.ts'
+import type { IncidentRecord } from '../../src/ledger/event.ts'
+import type { Unplaced } from './in-memory-ledger.ts'
+
+/** A new incident's id. */
+export function newIncidentId(): IncidentId {
+  return randomUUID() as IncidentId // has the form of its brand
+}
+
+export interface Writer {
+  /** The records that the command leads to, placed in time after all earlier ones. */
+  readonly write: (id: IncidentId, command: Command) => Unplaced[]
+  readonly stateOf: (id: IncidentId) => IncidentState
+  /** One that was reported. */
+  readonly incident: (id: IncidentId) => Incident
+}
+
+/** A command without the incident's id, which `write` is told. */
+export type Command = TimelessCommand extends infer C
+  ? C extends TimelessCommand
+    ? Omit<C, 'id'>
+    : never
+  : never
+
+export function report(body: Partial<ReportBody> = {}): Command {
+  return {
+    type: 'Report',
+    origin: 'test',
+    body: {
+      description: 'something broke',
+      severity: 'medium',
+      source: 'operator',
+      assignee: null,
+      labels: {},
+      ...body,
+    },
+  }
+}
+
+/** Decides commands as the ledger would, each at its own millisecond or, where `stepMs` is 0, at the same. */
+export function writer({ startMs = Date.UTC(2026, 0, 1), stepMs = 1_000 } = {}): Writer {
+  const states = new Map<IncidentId, IncidentState>()
+  let clockMs = startMs
+  return {
+    stateOf: (id) => states.get(id) ?? unreported,
+    incident(id) {
+      const state = states.get(id) ?? unreported
+      if (!isReported(state)) throw new Error(`${id} was not reported`)
+      return state
+    },
+    write(id, given) {
+      const command = given.type === 'Report' ? { ...given, id } : given
+      clockMs += stepMs
+      const recordedAt = instantOf(clockMs)
+      const decision = decide({ ...command, at: recordedAt, recordedAt }, states.get(id) ?? unreported)
+      if (!decision.ok) return []
+      return decision.events.map((event): Omit<IncidentRecord, 'position'> => {
+        const before = states.get(id) ?? unreported
+        const revision = isReported(before) ? before.revision + 1 : 0
+        states.set(id, evolve(id, before, event))
+        return {
+          kind: 'incident',
+          id: randomUUID(),
+          stream: `incident-${id}`,
+          revision,
+          incidentId: id,
+          event,
+          metadata: {
+            $correlationId: randomUUID(),
+            actor: { kind: 'access-key', id: `key-${revision % 3}`, name: 'Ada' },
+            at: event.at,
+            recordedAt: event.recordedAt,
+            schemaVersion: 1,
+          },
+        }
+      })
+    },
+  }
+}
+
+const words = fc.constantFrom(
+  'disk',
+  'full',
+  'node',
+  'down',
+  'Łódź',
+  'ERR_42',
+  'slow',
+  "o'clock",
+  '100%',
+  'über',
+)
+const text = fc.array(words, { minLength: 1, maxLength: 6 }).map((each) => each.join(' '))
+const labels = fc.dictionary(fc.constantFrom('team', 'host', 'a', 'Z'), words, { maxKeys: 3 })
+const assignee = fc.constantFrom('ada', 'grace', 'edsger', null)
+
+/** A report's body. */
+export const arbitraryReport: fc.Arbitrary<Command> = fc.record({
+  type: fc.constant('Report' as const),
+  origin: fc.constantFrom('default', 'kafka'),
+  body: fc.record({
+    description: text,
+    severity: fc.constantFrom(...severities),
+    source: fc.constantFrom(...sources),
+    assignee,
+    labels,
+  }),
+})
+
+export const arbitraryChange: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('ChangeStatus' as const),
+      body: fc.record({ status: fc.constantFrom(...statuses) }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant('Revise' as const),
+      body: fc.record(
+        { title: text, description: text, severity: fc.constantFrom(...severities), assignee, labels },
+        { requiredKeys: [] },
+      ),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('AddNote' as const), noteId: fc.uuid(), text }) },
+)
+
+/** What happened to a few incidents, interleaved: a number for the incident, and a report and a change for it. */
+export const arbitraryHistory = fc
+  .array(fc.record({ incident: fc.nat(6), report: arbitraryReport, change: arbitraryChange }), {
+    minLength: 1,
+    maxLength: 60,
+  })
+  .map((steps) => {
+    const ids = Array.from({ length: 7 }, newIncidentId)
+    const { write, stateOf } = writer()
+    return steps.flatMap(({ incident, report, change }) => {
+      const id = ids[incident] ?? newIncidentId()
+      return write(id, isReported(stateOf(id)) ? change : report)
+    })
+  })
