@@ -38,6 +38,26 @@ test('docs/operations.md lists every setting of src/config.ts, and no other', ()
   expect(listed.toSorted()).toEqual(settings.toSorted())
 })
 
+test('docs/api.md names every route', () => {
+  const page = read('docs/api.md')
+  const declared = globSync('src/http/**/*.ts', { cwd: root }).flatMap((file) =>
+    [...read(file).matchAll(/\bapp\.(get|post|patch|delete)\('(\/[^']+)'/g)].map(
+      ([, method = '', path = '']) => ({
+        method: method.toUpperCase(),
+        path: path.replaceAll(/:(\w+)/g, '{$1}'),
+      }),
+    ),
+  )
+  expect(declared).toContainEqual({ method: 'POST', path: '/incidents' })
+  for (const { method, path } of declared) {
+    const lines = page.split('\n').filter((line) => line.startsWith('|') && line.includes(method))
+    expect(
+      lines.some((line) => new RegExp(`[ \`]${RegExp.escape(path)}[\`?]`).test(line)),
+      `${method} ${path}`,
+    ).toBe(true)
+  }
+})
+
 test('docs/operations.md names only metrics that there are', () => {
   const metrics = [...read('src/http/metrics.ts').matchAll(/name: '(\w+)'/g)].map(([, name]) => name)
   const listed = [...read('docs/operations.md').matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, name]) => name)
