@@ -66,16 +66,17 @@ export function createCacheWriter(options: {
       const batch = term?.batch
       if (!term || !batch) return
       term.batch = undefined
-      if (!term.epoch) return
-      const outcome = await store.refresh(term.epoch, batch.name, entries).catch(() => 'lost' as const)
+      const { epoch } = term
+      if (!epoch) return
+      const outcome = await store.refresh(epoch, batch.name, entries).catch(() => 'lost' as const)
       // What is not refreshed stays withheld: that is safe, but a waste from now on.
-      if (outcome === 'lost') renew(term)
+      if (outcome === 'lost') renew(term, epoch)
     },
     async suspend() {
       const term = current?.term
       if (!term) return
       term.suspended = true
-      if (term.epoch) await retire(term).catch(() => {})
+      if (term.epoch) await retire(term, term.epoch).catch(() => {})
     },
     async resume() {
       if (current) current.term.suspended = false
@@ -113,21 +114,22 @@ export function createCacheWriter(options: {
     if (!epoch) return
     try {
       const outcome = await store.withhold(epoch, batch.name, batch.ids)
-      if (outcome === 'lost') renew(term)
+      if (outcome === 'lost') renew(term, epoch)
     } catch (error) {
-      if (term.epoch !== epoch) return
       log.warn({ err: error }, 'the cache cannot be told of a change: it is given up')
-      await retire(term)
+      await retire(term, epoch)
     }
   }
 
   /** Gives the epoch up without having anyone wait: until its last reader is gone it is withheld from as before. */
-  function renew(term: Term) {
-    retire(term).catch(() => {})
+  function renew(term: Term, epoch: CacheEpoch) {
+    retire(term, epoch).catch(() => {})
   }
 
   /** Resolves when nobody can read the epoch any more. Rejects when the term ends before. */
-  function retire(term: Term): Promise<void> {
+  function retire(term: Term, epoch: CacheEpoch): Promise<void> {
+    // News of an epoch may come late, when it is retired already and another is open.
+    if (term.epoch !== epoch) return Promise.resolve()
     term.retiring ??= retired(term).finally(() => {
       term.retiring = undefined
       wake()
@@ -145,7 +147,8 @@ export function createCacheWriter(options: {
     term.version = retirement.version
     await delay(leaseMs + marginMs, undefined, { signal })
     term.epoch = undefined
-    await row.settle(leader, retirement.version).catch(() => {})
+    // Not awaited: the next epoch may open meanwhile, and its retirement must not be taken for this one.
+    void row.settle(leader, retirement.version).catch(() => {})
   }
 
   /** Watches over the epoch, and opens another when there is none, until the term ends. */
@@ -169,7 +172,7 @@ export function createCacheWriter(options: {
     const held = await row.held(leader).catch(() => 'unknown' as const)
     if (held === undefined) term.deposed = true
     else if (kept === 'lost' || (held !== 'unknown' && held.epoch !== epoch.name))
-      await retire(term).catch(() => {})
+      await retire(term, epoch).catch(() => {})
   }
 
   async function open(term: Term): Promise<void> {
@@ -189,7 +192,7 @@ export function createCacheWriter(options: {
       log.info({ place }, 'the cache is kept')
     } catch (error) {
       log.warn({ err: error }, 'the cache cannot be opened')
-      if (term.epoch === epoch) await retire(term).catch(() => {})
+      await retire(term, epoch).catch(() => {})
     }
   }
 

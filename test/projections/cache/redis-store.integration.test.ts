@@ -46,7 +46,7 @@ describe.skipIf(isMissing('Redis'))('A store in Redis', () => {
         },
         flush: () => redis.flush(),
       }),
-      150,
+      300,
     )
   })
 
