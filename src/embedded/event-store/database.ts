@@ -12,10 +12,10 @@ const FORMAT_VERSION = 1
 /** "ESDB" in ASCII: tells our file from any other SQLite database. */
 const APPLICATION_ID = 0x45534442
 /** Events of a few hundred bytes to a few kilobytes leave little of such a page unused. */
-const PAGE_BYTES = 8192
+const PAGE_BYTES = 16_384
 const PAGE_CACHE_KIB = 32 * 1024
 /** 32 MiB of log between checkpoints: each page that is hot in between is copied once, not thousands of times. */
-const CHECKPOINT_PAGES = 4096
+const CHECKPOINT_PAGES = 2048
 
 /**
  * Opens the log's file in `dataDir` (made if missing), or a log in memory when it is undefined. The file is held
