@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { connect as connectTo, createServer, type Server, type Socket } from 'node:net'
 import pg from 'pg'
 import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -9,6 +7,7 @@ import type { Announced } from '../../src/projections/read-model.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { isMissing } from '../support/services.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { startRelay } from './relay.ts'
 
 const log = pino({ level: 'silent' })
 const at = (index: number): Announced => ({
@@ -130,7 +129,7 @@ describe.skipIf(isMissing('Postgres'))('Announcements', () => {
   test('are uncertain as soon as Postgres is silent, and certain again when it is heard', async () => {
     await project(at(4))
     await projector.query(`UPDATE ledger.cache_epoch SET epoch = 'e', place = 'p', retired_at = NULL`)
-    await using relay = await startRelay(new URL(database.url))
+    await using relay = await startRelay(database.url)
     announcements = await openAnnouncements({ databaseUrl: relay.url, log })
     expect(await lease()).toEqual({ name: 'e', place: 'p' })
 
@@ -144,50 +143,3 @@ describe.skipIf(isMissing('Postgres'))('Announcements', () => {
     expect(await lease()).toEqual({ name: 'e', place: 'p' })
   })
 })
-
-/** A way to Postgres that can go silent, as when a cable is pulled. */
-async function startRelay(
-  target: URL,
-): Promise<AsyncDisposable & { readonly url: string; hold(): void; breakOff(): void }> {
-  const sockets = new Set<Socket>()
-  let held = false
-  const server: Server = createServer((near) => {
-    const far = connectTo(Number(target.port || 5432), target.hostname)
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from)
-      from.on('data', (data) => {
-        if (!held) to.write(data)
-      })
-      from.on('error', () => {})
-      from.on('close', () => {
-        sockets.delete(from)
-        to.destroy()
-      })
-    }
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  const url = new URL(target)
-  url.hostname = '127.0.0.1'
-  url.port = String(typeof address === 'object' && address ? address.port : 0)
-  const breakOff = () => {
-    held = false
-    for (const socket of sockets) socket.destroy()
-  }
-  return {
-    url: url.href,
-    hold: () => {
-      held = true
-    },
-    breakOff,
-    async [Symbol.asyncDispose]() {
-      breakOff()
-      server.close()
-      await once(server, 'close')
-    },
-  }
-}

@@ -12,6 +12,7 @@ import { openMemoryStore } from '../../../src/projections/cache/memory-store.ts'
 import { createCacheReader } from '../../../src/projections/cache/reader.ts'
 import { type CacheStore, missed } from '../../../src/projections/cache/store.ts'
 import { createCacheWriter } from '../../../src/projections/cache/writer.ts'
+import { generator } from './random.ts'
 import { idOf, isHit, stored } from './stored-incident.ts'
 
 const ids = [idOf(0), idOf(1), idOf(2)]
@@ -257,16 +258,5 @@ export function simulate(seed: number): Simulation {
     stop: () => {
       stopped = true
     },
-  }
-}
-
-/** mulberry32, https://gist.github.com/tommyettinger/46a874533244883189143505d203312c (public domain): 0 ≤ x < 1. */
-function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let x = Math.imul(state ^ (state >>> 15), state | 1)
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61)
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32
   }
 }
