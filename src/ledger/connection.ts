@@ -62,7 +62,7 @@ async function attemptAppend(
   try {
     const { position } = await withinTime(
       timeoutMs,
-      client.appendToStream(stream, events.map(jsonEvent), {
+      client.appendToStream(stream, events.map(eventData), {
         expectedRevision: expectedRevision < 0 ? NO_STREAM : BigInt(expectedRevision),
         requiresLeader: true,
         deadline: timeoutMs,
@@ -74,6 +74,13 @@ async function attemptAppend(
     return failedAppend(shared, client, error)
   }
 }
+
+/** The client takes the bytes of the metadata as they are; of an object it would make base64 first, and bytes of that, slowly. */
+function eventData({ id, type, data, metadata }: ProposedEvent) {
+  return jsonEvent({ id, type, data, metadata: utf8.encode(JSON.stringify(metadata)) })
+}
+
+const utf8 = new TextEncoder()
 
 /**
  * An append that fails before it is sent fails with an error of the channel or of gRPC itself; every answer of the event store, and

@@ -1,6 +1,6 @@
 /** Events as the ledger keeps them: the domain's event in an envelope of who, why and where. */
 import { z } from 'zod'
-import { type IncidentEvent, type IncidentId, instant } from '../aggregates/incident/index.ts'
+import type { IncidentEvent, IncidentId, Instant } from '../aggregates/incident/index.ts'
 
 export const actorKinds = [
   'access-key',
@@ -30,12 +30,19 @@ export const mark = z.strictObject({
 })
 export type Mark = z.output<typeof mark>
 
+/** An instant in the one form in which we write it. The first 28 days are in every month; later ones are looked up. */
+const writtenInstant = z
+  .string()
+  .regex(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/)
+  .refine((value) => value.slice(8, 10) <= '28' || new Date(value).toISOString() === value)
+  .transform((value) => value as Instant) // that is the form that the brand promises
+
 export const eventMetadata = z.strictObject({
   $correlationId: z.string().min(1).max(255),
   $causationId: z.string().min(1).max(255).optional(),
   actor,
-  at: instant,
-  recordedAt: instant,
+  at: writtenInstant,
+  recordedAt: writtenInstant,
   schemaVersion: z.int().positive(),
   idempotency: mark.optional(),
   traceparent: z.string().max(255).optional(),

@@ -143,7 +143,8 @@ export function openIncidentCommands(desk: CommandDesk): IncidentCommands {
     const written = await journal.write(id, revisionOf(account.state), entries, until)
     if (written === 'conflict') return undefined
     const after = advanced(id, account, written.records)
-    accounts.keep(id, after)
+    // Most incidents are reported and let be for a while: those are not worth the room, nor the time.
+    if (isReported(account.state)) accounts.keep(id, after)
     return appendedAnswer(after.state, written)
   }
 
