@@ -1,0 +1,155 @@
+/** The shapes of answers: what the OpenAPI document says of them, and their types. Answers are ours: tests hold them to it. */
+import { z } from 'zod'
+import { incidentEventTypes, limits, severities, sources, statuses } from '../aggregates/incident/index.ts'
+import { actor } from '../ledger/event.ts'
+import * as examples from './examples.ts'
+
+const id = z.uuid().describe('UUID, in lower case.')
+const time = z.iso.datetime({ precision: 3 }).describe('ISO 8601, in UTC, with milliseconds.')
+const revision = z.int().min(0).describe('Dense from 0, one more for each event of the incident.')
+const index = z.int().min(0).describe('Place in the ledger, over all its incidents.')
+const seconds = z.number().min(0)
+
+export const incidentAnswer = z
+  .strictObject({
+    id,
+    title: z.string().max(limits.titleLength),
+    description: z.string().max(limits.descriptionLength),
+    status: z.enum(statuses),
+    severity: z.enum(severities),
+    source: z.enum(sources),
+    origin: z.string().describe('Which credential or integration brought it.'),
+    originRef: z.string().nullable(),
+    externalKey: z.string().nullable(),
+    assignee: z.string().nullable(),
+    labels: z.record(z.string(), z.string()),
+    occurredAt: time.describe('When it began, as reported.'),
+    reportedAt: time,
+    updatedAt: time,
+    recordedAt: time.describe('When the ledger recorded the last event.'),
+    acknowledgedAt: time.nullable().describe('When it first left `new`.'),
+    resolvedAt: time.nullable().describe('When it was last resolved, while it is.'),
+    revision,
+    eventCount: z.int().min(1),
+    reopenCount: z.int().min(0),
+  })
+  .meta({ id: 'Incident', examples: [examples.incident] })
+
+export const incidentsAnswer = z
+  .strictObject({
+    items: z.array(incidentAnswer),
+    nextCursor: z.string().nullable().describe('Send it as `cursor` for the next page; null on the last.'),
+  })
+  .meta({ id: 'Incidents', examples: [{ items: [examples.incident], nextCursor: null }] })
+
+const eventFields = {
+  id: z.uuid(),
+  incidentId: id,
+  revision,
+  type: z.enum(incidentEventTypes),
+  at: time.describe('When it happened.'),
+  recordedAt: time.describe('When the ledger recorded it.'),
+  actor,
+  correlationId: z.string(),
+  data: z.record(z.string(), z.unknown()).describe('What happened; the fields depend on the type.'),
+}
+
+export const eventAnswer = z
+  .strictObject({ index, ...eventFields })
+  .meta({ id: 'Event', examples: [examples.event] })
+
+export const eventsAnswer = z
+  .strictObject({ items: z.array(eventAnswer), nextCursor: z.string().nullable() })
+  .meta({ id: 'Events', examples: [{ items: [examples.event], nextCursor: null }] })
+
+export const historyAnswer = z
+  .strictObject({
+    items: z.array(
+      z.strictObject({
+        index: index.nullable().describe('Null until the read model has the event.'),
+        ...eventFields,
+      }),
+    ),
+    nextCursor: z.string().nullable(),
+  })
+  .meta({ id: 'History', examples: [{ items: [examples.event], nextCursor: null }] })
+
+const side = z.strictObject({ revision, at: time })
+export const differenceAnswer = z
+  .strictObject({
+    id,
+    from: side,
+    to: side,
+    changes: z.array(
+      z.strictObject({
+        path: z.string().describe('JSON Pointer into the incident.'),
+        from: z.unknown().describe('Absent for a label that was not there.'),
+        to: z.unknown().describe('Absent for a label that is no more.'),
+        revision: revision.describe('Of the last event in between that changed it.'),
+        at: time,
+        actor,
+      }),
+    ),
+    notes: z.array(z.strictObject({ noteId: z.uuid(), text: z.string(), revision, at: time, actor })),
+  })
+  .meta({ id: 'Difference', examples: [examples.difference] })
+
+const durations = z.strictObject({
+  count: z.int().min(0),
+  p50Seconds: seconds.nullable(),
+  p95Seconds: seconds.nullable(),
+})
+const counts = <const Keys extends readonly string[]>(keys: Keys) => z.record(z.enum(keys), z.int().min(0))
+
+export const statsAnswer = z
+  .strictObject({
+    total: z.int().min(0),
+    byStatus: counts(statuses),
+    bySource: counts(sources),
+    bySeverity: counts(severities),
+    byDay: z
+      .array(z.strictObject({ day: z.iso.date(), reported: z.int().min(0), resolved: z.int().min(0) }))
+      .describe('UTC days with a report or a resolution, newest first, at most 366.'),
+    timeToAcknowledge: durations.describe('From report to first leaving `new`.'),
+    timeToResolve: durations.describe('From report to the last resolution, of those resolved or closed.'),
+  })
+  .meta({ id: 'Stats', examples: [examples.stats] })
+
+const dependency = z.strictObject({
+  state: z.enum(['ok', 'degraded', 'down', 'off']),
+  reason: z.string().optional().describe('Only for callers with a valid access key.'),
+})
+
+export const healthAnswer = z
+  .strictObject({
+    live: z.literal(true),
+    ready: z.boolean(),
+    version: z.string(),
+    dependencies: z.strictObject({
+      eventStore: dependency,
+      postgres: dependency,
+      cache: dependency,
+      projector: dependency.extend({
+        role: z.enum(['leading', 'standby', 'elsewhere', 'stopped']),
+        unreadableEvents: z.int().min(0),
+      }),
+    }),
+    lag: z.strictObject({
+      announcedIndex: z.int().min(-1).describe('Index of the last event that queries show; -1 for none.'),
+      secondsSinceBeat: seconds.nullable().describe('Since the leading projector was last heard of.'),
+    }),
+  })
+  .meta({ id: 'Health', examples: [examples.health] })
+
+export const problemBody = z
+  .looseObject({
+    type: z.string().describe('The page of this kind of problem.'),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    correlationId: z.string().optional(),
+    errors: z
+      .array(z.strictObject({ path: z.string().describe('JSON Pointer (RFC 6901).'), message: z.string() }))
+      .optional(),
+  })
+  .meta({ id: 'Problem', examples: [examples.problem] })

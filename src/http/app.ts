@@ -1,0 +1,177 @@
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+  type RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { z } from 'zod'
+import { clientErrorHandler } from './client-errors.ts'
+import { defaultLimits, type HttpDependencies, type HttpLimits } from './dependencies.ts'
+import { type EventFeed, openEventFeed } from './event-feed.ts'
+import { problemOf } from './faults.ts'
+import { fenceOff } from './fence.ts'
+import { guardRoutes } from './guard.ts'
+import { invalidInput } from './invalid-input.ts'
+import { parseJsonBody } from './json-body.ts'
+import { showingPosition } from './ledger-position.ts'
+import { declaredMethods, refuseOtherMethods } from './methods.ts'
+import { type HttpMetrics, measure } from './metrics.ts'
+import { describeRoutes } from './openapi.ts'
+import { pageCache } from './page-cache.ts'
+import { HttpProblem, problemAnswer } from './problems.ts'
+import { recent } from './recent.ts'
+import { correlationId, errorRecord, logRequests } from './request-log.ts'
+import { incidentDifference } from './routes/difference.ts'
+import { eventStream } from './routes/event-stream.ts'
+import { eventList } from './routes/events.ts'
+import { healthChecks } from './routes/health.ts'
+import { incidentHistory } from './routes/history.ts'
+import { oneIncident } from './routes/incident.ts'
+import { incidentChanges } from './routes/incident-changes.ts'
+import { incidentReports } from './routes/incident-reports.ts'
+import { incidentList } from './routes/incidents.ts'
+import { metricsPage } from './routes/metrics.ts'
+import { problemPages } from './routes/problem-pages.ts'
+import { serviceDocuments } from './routes/service-documents.ts'
+import { stats } from './routes/stats.ts'
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+/** As many callers of /health as may come: its parts are asked this often at most. */
+const healthForMs = 500
+
+/**
+ * The whole HTTP side as a Fastify instance that listens nowhere yet. `close()` drains it: event streams end, what is under
+ * way is finished, connections are closed; what it was given stays open.
+ */
+export function buildApp(given: HttpDependencies): App {
+  const limits = { ...defaultLimits, ...given.limits }
+  const app = server(given, limits)
+  const feed = openEventFeed({ ...given, limits })
+  const draining = drainOnClose(app, feed)
+  const health = recent(given.health, healthForMs, given.clock)
+  const metrics = measure(app, given.metrics, { openStreams: feed.openStreams, health })
+
+  logRequests(app, given.logger)
+  fenceOff(app, given)
+  guardRoutes(app, given.accessKeys)
+  describeRoutes(app, given.version)
+  app.register((scope, _options, done) => {
+    const declared = declaredMethods(scope)
+    mountRoutes(scope.withTypeProvider<ZodTypeProvider>(), { given, limits, feed, health, metrics, draining })
+    refuseOtherMethods(scope, declared)
+    done()
+  })
+  return app
+}
+
+function server({ logger }: HttpDependencies, limits: HttpLimits): App {
+  const loggerInstance: FastifyBaseLogger = logger
+  const app = Fastify({
+    loggerInstance,
+    childLoggerFactory: () => loggerInstance,
+    logController: new Fastify.LogController({ disableRequestLogging: true }),
+    genReqId: correlationId,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionTimeout: limits.idleTimeoutMs,
+    return503OnClosing: false,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: limits.headerBytes },
+    http: {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: limits.timeoutCheckMs,
+      requireHostHeader: false, // the fence answers it
+    },
+    clientErrorHandler: clientErrorHandler(logger),
+    frameworkErrors: (error, request, reply) => {
+      const problem = problemOf(error) ?? new HttpProblem('malformed-request')
+      logger.info({ route: 'unknown', status: problem.statusCode, correlationId: request.id }, 'request')
+      send(problem, request, reply.header('x-request-id', request.id))
+    },
+  }).withTypeProvider<ZodTypeProvider>()
+
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser<Buffer>(
+    jsonTypes,
+    { parseAs: 'buffer' },
+    async (_: FastifyRequest, body: Buffer) => parseJsonBody(body),
+  )
+  app.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (data) => {
+    const { success, data: value, error } = schema.safeParse(data)
+    return success ? { value } : { error: invalidInput(httpPart ?? 'body', error.issues) }
+  })
+  app.setNotFoundHandler(() => {
+    throw new HttpProblem('not-found')
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error)
+    if (!problem) logger.error({ ...errorRecord(error), correlationId: request.id }, 'unexpected error')
+    return send(problem ?? new HttpProblem('internal-error'), request, reply)
+  })
+  return app
+}
+
+/** application/json and the merge patch, with or without parameters. */
+const jsonTypes = /^application\/(?:merge-patch\+)?json(?:\s*;|$)/i
+
+function send(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, headers, body } = problemAnswer(problem, request.id)
+  return reply.code(status).headers(headers).send(body)
+}
+
+/** Ends event streams when the app is closed, and connections as soon as nothing is under way on them. */
+function drainOnClose(app: App, feed: EventFeed): () => boolean {
+  let draining = false
+  app.addHook('preClose', (done) => {
+    draining = true
+    feed.close()
+    done()
+  })
+  app.addHook('onResponse', (_request, _reply, done) => {
+    if (draining) setImmediate(() => app.server.closeIdleConnections())
+    done()
+  })
+  return () => draining
+}
+
+interface Parts {
+  readonly given: HttpDependencies
+  readonly limits: HttpLimits
+  readonly feed: EventFeed
+  readonly health: HttpDependencies['health']
+  readonly metrics: HttpMetrics
+  readonly draining: () => boolean
+}
+
+function mountRoutes(app: App, { given, limits, feed, health, metrics, draining }: Parts): void {
+  const { incidents, history, queries, announcements, accessKeys, keyring, clock, version } = given
+  const { visibilityMs, provisionalMs } = limits
+  const commands = { announcements, metrics, visibilityMs }
+  const reads = { showingPosition: showingPosition(announcements, visibilityMs), clock, provisionalMs }
+  const lists = { ...reads, keyring, pages: pageCache(announcements, limits.pageCacheBytes) }
+
+  incidentReports(app, incidents, commands)
+  incidentChanges(app, incidents, commands)
+  incidentList(app, queries, lists)
+  oneIncident(app, queries, history, reads)
+  incidentHistory(app, history, queries, keyring)
+  incidentDifference(app, history, clock)
+  eventList(app, queries, lists)
+  eventStream(app, feed, accessKeys)
+  stats(app, queries, lists)
+  healthChecks(app, { report: health, accessKeys, draining, version })
+  metricsPage(app, given.metrics)
+  problemPages(app)
+  serviceDocuments(app)
+}

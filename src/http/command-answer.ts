@@ -1,0 +1,84 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { LedgerError } from '../ledger/errors.ts'
+import type { CommandAnswer, CommandContext } from '../ledger/ledger.ts'
+import type { Announcements } from '../projections/read-model.ts'
+import { etagOf, expectedRevision } from './etag.ts'
+import { callerOf } from './guard.ts'
+import { invalidField } from './invalid-input.ts'
+import { encodePosition } from './ledger-position.ts'
+import type { HttpMetrics } from './metrics.ts'
+
+export interface CommandSeams {
+  readonly announcements: Pick<Announcements, 'reached'>
+  readonly metrics: HttpMetrics
+  readonly visibilityMs: number
+}
+
+/** Who asks, under which key and precondition: what the request's headers say about a command. */
+export function commandContext(request: FastifyRequest): CommandContext {
+  const { id, name } = callerOf(request)
+  const expected = expectedRevision(request.headers)
+  const key = idempotencyKey(request)
+  const traceparent = request.headers.traceparent
+  return {
+    actor: { kind: 'access-key', id, name },
+    correlationId: request.id,
+    ...(typeof traceparent === 'string' && wellFormedTrace.test(traceparent) && { traceparent }),
+    ...(expected !== undefined && { expectedRevision: expected }),
+    ...(key !== undefined && {
+      idempotency: {
+        scope: id,
+        key,
+        request: [request.method, request.routeOptions.url, request.params, request.body],
+      },
+    }),
+  }
+}
+
+/** Runs a command and answers with the incident, once queries show it or a second has passed. A repetition answers the same. */
+export async function answerCommand(
+  type: string,
+  reply: FastifyReply,
+  { announcements, metrics, visibilityMs }: CommandSeams,
+  run: () => Promise<CommandAnswer>,
+): Promise<FastifyReply> {
+  const { outcome, incident, position } = await counted(type, metrics, run)
+  const visible = await announcements.reached(position, visibilityMs)
+  reply
+    .header('etag', etagOf(incident.revision))
+    .header('ledger-position', encodePosition(position))
+    .type('application/json; charset=utf-8')
+  if (!visible) reply.header('ledger-projection', 'pending')
+  if (outcome === 'created' || outcome === 'joined') reply.header('location', `/incidents/${incident.id}`)
+  return reply.code(outcome === 'created' ? 201 : 200).send(JSON.stringify(incident))
+}
+
+async function counted(type: string, metrics: HttpMetrics, run: () => Promise<CommandAnswer>) {
+  try {
+    const answer = await run()
+    metrics.command(type, answer.outcome)
+    return answer
+  } catch (error) {
+    metrics.command(type, error instanceof LedgerError ? error.fault.code : 'internal-error')
+    throw error
+  }
+}
+
+/** W3C Trace Context, version 00 and what is compatible with it. Another form is none, as the specification asks. */
+const wellFormedTrace = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+
+/** The draft's quoted string, or the same bare; at most 255 printable ASCII characters. */
+function idempotencyKey({ headers }: FastifyRequest): string | undefined {
+  const value = headers['idempotency-key']
+  if (value === undefined) return undefined
+  const [, quoted, bare] = /^(?:"((?:[ !#-[\]-~]|\\["\\])*)"|([!#-~]+))$/.exec(String(value)) ?? []
+  const key = quoted?.replaceAll(/\\(.)/g, '$1') ?? bare
+  if (!key || key.length > 255) {
+    throw invalidField(
+      'invalid-header',
+      '/idempotency-key',
+      'must be 1 to 255 printable characters, bare or as a quoted string',
+    )
+  }
+  return key
+}

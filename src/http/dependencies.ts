@@ -1,0 +1,69 @@
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { IncidentCommands, IncidentHistory, Keyring } from '../ledger/ledger.ts'
+import type { Announcements, Queries, ReadModelHealth } from '../projections/read-model.ts'
+import type { AccessKeys } from './access-keys.ts'
+
+/** What the HTTP layer speaks to. All of it is owned, and closed, by whoever calls `buildApp`. */
+export interface HttpDependencies {
+  readonly incidents: IncidentCommands
+  readonly history: IncidentHistory
+  readonly queries: Queries
+  readonly announcements: Announcements
+  readonly accessKeys: AccessKeys
+  readonly health: () => Promise<HealthReport>
+  readonly keyring: Pick<Keyring, 'sign' | 'verify'>
+  readonly metrics: Registry
+  readonly logger: Logger
+  /** Names that the Host header may have beside those of loopback: PUBLIC_URL's, a HOST that is a name. */
+  readonly hostNames: readonly string[]
+  /** Where browsers find the service, if not at the Host they send: a page of this origin is none of a stranger's. */
+  readonly publicOrigin?: string | undefined
+  /** Milliseconds since the Unix epoch. */
+  readonly clock: () => number
+  readonly version: string
+  readonly limits?: Partial<HttpLimits> | undefined
+}
+
+export interface HealthReport {
+  readonly eventStore: { readonly ok: boolean; readonly reason?: string }
+  readonly readModel: ReadModelHealth
+}
+
+export interface HttpLimits {
+  readonly bodyBytes: number
+  /** Request line and headers together. */
+  readonly headerBytes: number
+  /** For the headers, and for the whole request, to arrive. */
+  readonly requestTimeoutMs: number
+  /** A connection on which nothing moves is cut off. */
+  readonly idleTimeoutMs: number
+  /** How often overdue requests are looked for. */
+  readonly timeoutCheckMs: number
+  /** How long an answer waits for the read model to show what was written. */
+  readonly visibilityMs: number
+  /** A past moment younger than this may still gain events: the ledger's append deadline and a second. */
+  readonly provisionalMs: number
+  readonly pageCacheBytes: number
+  readonly eventStreams: number
+  /** Events kept for streams that follow live. */
+  readonly eventRing: number
+  readonly heartbeatMs: number
+  /** A stream's reader who takes nothing for so long is cut off. */
+  readonly slowReaderMs: number
+}
+
+export const defaultLimits: HttpLimits = {
+  bodyBytes: 1024 * 1024,
+  headerBytes: 16 * 1024,
+  requestTimeoutMs: 30_000,
+  idleTimeoutMs: 75_000,
+  timeoutCheckMs: 5_000,
+  visibilityMs: 1_000,
+  provisionalMs: 11_000,
+  pageCacheBytes: 32 * 1024 * 1024,
+  eventStreams: 256,
+  eventRing: 4_096,
+  heartbeatMs: 15_000,
+  slowReaderMs: 10_000,
+}

@@ -1,0 +1,78 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { type AccessKey, type Scope, scopes } from './access-key.ts'
+import type { AccessKeys } from './access-keys.ts'
+import { HttpProblem } from './problems.ts'
+
+/** What a route asks of its callers: a key with this scope, or nothing at all. */
+export type Access = Scope | 'public'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Set in an encapsulated scope whose routes are not ours to declare: what they ask for. */
+    accessOfRoutes?: Access
+  }
+  interface FastifyContextConfig {
+    access?: Access
+  }
+  interface FastifyRequest {
+    /** Who asks; undefined on a public route. */
+    accessKey: AccessKey | undefined
+  }
+}
+
+/**
+ * Lets no request to a route of this instance pass without an access key that has the route's scope. A route says
+ * `config.access`, or it fails to register; only one that says `public` is open. An unknown path asks for a key too.
+ * The guard lets nothing through by path: a path can be spelled in many ways, a route is one.
+ */
+export function guardRoutes(app: FastifyInstance, accessKeys: AccessKeys): void {
+  app.decorateRequest('accessKey', undefined)
+  app.addHook('onRoute', function (route) {
+    const access = route.config?.access ?? this.accessOfRoutes
+    if (access !== 'public' && (access === undefined || !scopes.includes(access))) {
+      throw new Error(
+        `${route.method} ${route.url} must declare config.access: ${scopes.join(', ')} or public`,
+      )
+    }
+    route.config = { ...route.config, access }
+  })
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { access } = request.routeOptions.config
+    if (access === 'public') return done()
+    const key = keyOf(request.headers, accessKeys)
+    if (!key) return done(unauthorized())
+    request.accessKey = key
+    if (access && !key.scopes.has(access)) return done(new HttpProblem('scope-missing', { scope: access }))
+    done()
+  })
+}
+
+/** The key that a request carries, if it is a valid one. */
+export function keyOf(headers: IncomingHttpHeaders, accessKeys: AccessKeys): AccessKey | undefined {
+  const credential = credentialOf(headers)
+  return credential ? accessKeys.find(credential) : undefined
+}
+
+/** Who asks, on a route that is not public. */
+export function callerOf({ accessKey, routeOptions }: FastifyRequest): AccessKey {
+  if (!accessKey) throw new Error(`${routeOptions.url} is public: it has no caller`)
+  return accessKey
+}
+
+/** X-Access-Key; or the same key as bearer token or Basic password, for senders that cannot set a header of their own. */
+function credentialOf(headers: IncomingHttpHeaders): string | undefined {
+  const key = headers['x-access-key']
+  if (key !== undefined) return String(key)
+  const [, scheme, token] = /^(Bearer|Basic) +(\S+)$/i.exec(headers.authorization ?? '') ?? []
+  if (!scheme || !token) return undefined
+  if (scheme.toLowerCase() === 'bearer') return token
+  return Buffer.from(token, 'base64')
+    .toString()
+    .replace(/^[^:]*:/, '')
+}
+
+/** Bearer, not Basic: a browser that is asked for Basic shows a login of its own, and then sends the key by itself. */
+function unauthorized(): HttpProblem {
+  return new HttpProblem('access-key-required', {}, { 'www-authenticate': 'Bearer realm="incident-ledger"' })
+}

@@ -1,0 +1,72 @@
+import type { FastifyInstance } from 'fastify'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from 'prom-client'
+import type { HealthReport } from './dependencies.ts'
+
+export interface HttpMetrics {
+  /** A command that was answered; the outcome is the answer's, or the code of the fault. */
+  readonly command: (type: string, outcome: string) => void
+}
+
+/** Registers what the HTTP layer measures and counts each answer of `app`. `registry` must not have been given before. */
+export function measure(
+  app: FastifyInstance,
+  registry: Registry,
+  seen: { readonly openStreams: () => number; readonly health: () => Promise<HealthReport> },
+): HttpMetrics {
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const durations = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'From the request to the end of its answer, by route pattern',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  })
+  const commands = new Counter({
+    name: 'ledger_commands_total',
+    help: 'Commands answered, by what came of them',
+    labelNames: ['command', 'outcome'],
+    registers,
+  })
+  new Gauge({
+    name: 'ledger_event_streams',
+    help: 'Event streams open now',
+    registers,
+    collect() {
+      this.set(seen.openStreams())
+    },
+  })
+  const beat = new Gauge({
+    name: 'ledger_projector_seconds_since_beat',
+    help: 'Since the leading projector was last heard of',
+    registers,
+  })
+  const unreadable = new Gauge({
+    name: 'ledger_unreadable_events',
+    help: 'Events that this version could not read',
+    registers,
+  })
+  new Gauge({
+    name: 'ledger_announced_index',
+    help: 'Index of the last event that the read model shows; -1 for none',
+    registers,
+    async collect() {
+      const { projector } = (await seen.health()).readModel
+      this.set(projector.announcedIndex)
+      beat.set(projector.secondsSinceBeat ?? Number.NaN)
+      unreadable.set(projector.unreadableEvents)
+    },
+  })
+
+  app.addHook('onResponse', (request, reply, done) => {
+    const labels = {
+      method: request.method,
+      route: request.routeOptions.url ?? 'unknown',
+      status: reply.statusCode,
+    }
+    durations.observe(labels, reply.elapsedTime / 1_000)
+    done()
+  })
+
+  return { command: (command, outcome) => commands.inc({ command, outcome }) }
+}

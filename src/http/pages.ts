@@ -1,0 +1,31 @@
+import { z } from 'zod'
+
+/** `limit` of a list: as digits in the query string. */
+export function pageSize({ standard, maximum }: { readonly standard: number; readonly maximum: number }) {
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(1).max(maximum))
+    .default(standard)
+    .describe(`Items on the page, 1 to ${maximum}.`)
+}
+
+export const cursorParameter = z
+  .string()
+  .min(1)
+  .max(2_000)
+  .optional()
+  .describe('`nextCursor` of the page before, with the same filters and sort.')
+
+/** One more than the page holds was asked for: whether there is a next page, and where it begins. */
+export function page<Item>(
+  found: readonly Item[],
+  limit: number,
+  cursorAfter: (item: Item) => string,
+): string {
+  const items = found.slice(0, limit)
+  const last = items.at(-1)
+  const nextCursor = found.length > limit && last !== undefined ? cursorAfter(last) : null
+  return JSON.stringify({ items, nextCursor })
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import { type Instant, incidentId } from '../../aggregates/incident/index.ts'
+import type { IncidentRecord } from '../../ledger/event.ts'
+import type { IncidentHistory } from '../../ledger/ledger.ts'
+import { differenceAnswer } from '../answers.ts'
+import type { App } from '../app.ts'
+import { differenceBetween } from '../difference.ts'
+import * as examples from '../examples.ts'
+import { invalidField } from '../invalid-input.ts'
+import { past, revisionOrTime } from '../moment.ts'
+import { operation } from '../operation.ts'
+
+const params = z.object({ id: incidentId.meta({ examples: [examples.incidentId] }) })
+const querystring = z.strictObject({
+  from: revisionOrTime
+    .describe('A revision, or a time (what had happened by then).')
+    .meta({ examples: ['0'] }),
+  to: revisionOrTime
+    .optional()
+    .describe('A revision, or a time; absent: as it is.')
+    .meta({ examples: ['1'] }),
+})
+
+/** GET /incidents/{id}/diff */
+export function incidentDifference(app: App, history: IncidentHistory, clock: () => number): void {
+  const described = operation(
+    {
+      access: 'read',
+      audited: true,
+      tag: 'Incidents',
+      summary: 'Compare two states of an incident',
+      description: 'Field by field, with who changed it last and when; and the notes added in between.',
+      answers: {
+        200: { description: 'What differs.', schema: differenceAnswer, headers: ['Ledger-Provisional'] },
+      },
+      problems: [
+        'moment-in-future',
+        'incident-not-found',
+        'not-yet-reported',
+        'event-store-unavailable',
+        'history-unreadable',
+      ],
+    },
+    { params, querystring },
+  )
+
+  app.get('/incidents/:id/diff', described, async ({ params: { id }, query }, reply) => {
+    const [from, to, records] = await Promise.all([
+      history.stateAt(id, moment(query.from, '/from')),
+      query.to === undefined ? undefined : history.stateAt(id, moment(query.to, '/to')),
+      history.events(id),
+    ])
+    const now = to ?? (await history.stateAt(id, { revision: records.length - 1 }))
+    if (from.incident.revision > now.incident.revision) {
+      throw invalidField('invalid-query', '/to', 'must not lie before from')
+    }
+    if (from.provisional || now.provisional) reply.header('ledger-provisional', 'true')
+    return {
+      id,
+      from: sideOf(from.incident),
+      to: sideOf(now.incident),
+      changes: differenceBetween(from.incident, now.incident, records),
+      notes: notesOf(records.slice(from.incident.revision + 1, now.incident.revision + 1)),
+    }
+  })
+
+  function moment(value: number | Instant, path: string) {
+    return typeof value === 'number' ? { revision: value } : { asOf: past(value, path, clock()) }
+  }
+}
+
+const sideOf = ({ revision, updatedAt }: { readonly revision: number; readonly updatedAt: Instant }) => ({
+  revision,
+  at: updatedAt,
+})
+
+function notesOf(records: readonly IncidentRecord[]) {
+  return records.flatMap(({ event, revision, metadata: { actor } }) =>
+    event.type === 'IncidentNoteAdded' ? [{ ...event.data, revision, at: event.at, actor }] : [],
+  )
+}

@@ -1,0 +1,105 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { AccessKeys } from '../access-keys.ts'
+import { healthAnswer } from '../answers.ts'
+import type { App } from '../app.ts'
+import type { HealthReport } from '../dependencies.ts'
+import { keyOf } from '../guard.ts'
+import { operation } from '../operation.ts'
+
+export interface HealthSeams {
+  readonly report: () => Promise<HealthReport>
+  readonly accessKeys: AccessKeys
+  /** Whether the service is being stopped: it answers, but wants no new work. */
+  readonly draining: () => boolean
+  readonly version: string
+}
+
+/** GET /health, /health/ready, /health/live */
+export function healthChecks(app: App, { report, accessKeys, draining, version }: HealthSeams): void {
+  const common = { access: 'public', tag: 'Service' } as const
+  const answers = {
+    200: { description: 'Everything is there.', schema: healthAnswer },
+    503: { description: 'Something is not; the body says what.', schema: healthAnswer },
+  }
+  const whole = operation(
+    {
+      ...common,
+      summary: 'How the service and its dependencies are',
+      description:
+        'Ready while the event store, Postgres and a projector are there. Without the event store, current state is still read; without Postgres, reports and changes are still taken. With an access key it says why.',
+      answers,
+    },
+    {},
+  )
+  const ready = operation(
+    {
+      ...common,
+      summary: 'Whether to send traffic here',
+      description: 'As /health, for load balancers.',
+      answers,
+    },
+    {},
+  )
+  app.get('/health', whole, answer)
+  app.get('/health/ready', ready, answer)
+
+  const live = operation(
+    {
+      ...common,
+      summary: 'Whether the process is alive',
+      description: 'Answers while the process can answer at all; looks at no dependency.',
+      answers: { 200: { description: 'It is.', schema: z.strictObject({ live: z.literal(true) }) } },
+    },
+    {},
+  )
+  app.get('/health/live', live, (_request, reply) => reply.send({ live: true }))
+
+  async function answer(request: FastifyRequest, reply: FastifyReply) {
+    const health = healthOf(await report(), draining(), version)
+    const known = keyOf(request.headers, accessKeys) !== undefined
+    return reply.code(health.ready ? 200 : 503).send(known ? health : withoutReasons(health))
+  }
+}
+
+type Health = z.output<typeof healthAnswer>
+
+function healthOf({ eventStore, readModel }: HealthReport, draining: boolean, version: string): Health {
+  const { postgres, cache, projector } = readModel
+  const stopped = projector.state === 'stopped'
+  return {
+    live: true,
+    ready: eventStore.ok && postgres.ok && !stopped && !draining,
+    version,
+    dependencies: {
+      eventStore: { state: eventStore.ok ? 'ok' : 'down', ...reason(eventStore) },
+      postgres: { state: postgres.ok ? 'ok' : 'down', ...reason(postgres) },
+      cache: { state: cache.state, ...reason(cache) },
+      projector: {
+        state: stopped ? 'down' : 'ok',
+        ...reason(projector),
+        role: projector.state,
+        unreadableEvents: projector.unreadableEvents,
+      },
+    },
+    lag: { announcedIndex: projector.announcedIndex, secondsSinceBeat: projector.secondsSinceBeat },
+  }
+}
+
+const reason = (part: { readonly reason?: string }) =>
+  part.reason === undefined ? {} : { reason: part.reason }
+
+/** Strangers learn what is down, not where it is or what it said. */
+function withoutReasons(health: Health): Health {
+  const { eventStore, postgres, cache, projector } = health.dependencies
+  const { reason: _, ...projectorState } = projector
+  return {
+    ...health,
+    dependencies: {
+      eventStore: { state: eventStore.state },
+      postgres: { state: postgres.state },
+      cache: { state: cache.state },
+      projector: projectorState,
+    },
+  }
+}

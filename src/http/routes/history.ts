@@ -1,0 +1,75 @@
+import { z } from 'zod'
+import { type IncidentId, incidentId } from '../../aggregates/incident/index.ts'
+import type { IncidentRecord } from '../../ledger/event.ts'
+import type { IncidentHistory, Keyring } from '../../ledger/ledger.ts'
+import { type Queries, ReadModelError } from '../../projections/read-model.ts'
+import { historyAnswer } from '../answers.ts'
+import type { App } from '../app.ts'
+import { cursorsOf } from '../cursor.ts'
+import * as examples from '../examples.ts'
+import { operation } from '../operation.ts'
+import { cursorParameter, page, pageSize } from '../pages.ts'
+
+const params = z.object({ id: incidentId.meta({ examples: [examples.incidentId] }) })
+const querystring = z.strictObject({
+  limit: pageSize({ standard: 200, maximum: 1_000 }),
+  cursor: cursorParameter,
+})
+
+/** GET /incidents/{id}/history */
+export function incidentHistory(
+  app: App,
+  history: Pick<IncidentHistory, 'events'>,
+  queries: Pick<Queries, 'indexesOf'>,
+  keyring: Pick<Keyring, 'sign' | 'verify'>,
+): void {
+  const cursors = cursorsOf(keyring, 'history', z.int())
+  const described = operation(
+    {
+      access: 'read',
+      audited: true,
+      tag: 'Incidents',
+      summary: 'Read the history of an incident',
+      description:
+        'Every event, oldest first, from the event store itself: who, when, what. `index` is its place in the ledger, as soon as the read model has it.',
+      answers: { 200: { description: 'A page of events.', schema: historyAnswer } },
+      problems: ['invalid-cursor', 'incident-not-found', 'event-store-unavailable', 'history-unreadable'],
+    },
+    { params, querystring },
+  )
+
+  app.get('/incidents/:id/history', described, async ({ params: { id }, query }, reply) => {
+    const after = query.cursor === undefined ? -1 : cursors.read(id, query.cursor)
+    const [records, indexes] = await Promise.all([history.events(id), knownIndexes(id)])
+    const found = records
+      .slice(after + 1, after + 2 + query.limit)
+      .map((record) => listed(record, indexes.get(record.revision)))
+    const json = page(found, query.limit, (last) => cursors.write(id, last.revision))
+    return reply.type('application/json; charset=utf-8').send(json)
+  })
+
+  /** The history answers without the read model too. */
+  async function knownIndexes(id: IncidentId): Promise<ReadonlyMap<number, number>> {
+    try {
+      return await queries.indexesOf(id)
+    } catch (error) {
+      if (error instanceof ReadModelError) return new Map()
+      throw error
+    }
+  }
+}
+
+function listed({ id, incidentId, revision, event, metadata }: IncidentRecord, index: number | undefined) {
+  return {
+    index: index ?? null,
+    id,
+    incidentId,
+    revision,
+    type: event.type,
+    at: event.at,
+    recordedAt: event.recordedAt,
+    actor: metadata.actor,
+    correlationId: metadata.$correlationId,
+    data: event.data,
+  }
+}
