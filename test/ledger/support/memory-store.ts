@@ -1,0 +1,98 @@
+import { LedgerError } from '../../../src/ledger/errors.ts'
+import type { AppendAttempt, EventStore, StoredEvent } from '../../../src/ledger/event-store.ts'
+
+/** What may befall an append. `lost`: it is not done and not answered; `unanswered`: it is done. */
+export type Mishap = 'none' | 'lost' | 'unanswered' | 'unsent' | 'refused'
+
+export interface MemoryStore extends EventStore {
+  readonly all: readonly StoredEvent[]
+  /** What befalls the appends to come, in order; after them, nothing. */
+  readonly mishaps: Mishap[]
+  /** While true, reads fail. */
+  away: boolean
+  /** Called before each append, as another writer might come between. */
+  beforeAppend: (stream: string) => Promise<void>
+  appends: number
+  reads: number
+}
+
+/** An event store in memory, with the rules for exact revisions that EventStoreDB has, and with mishaps. */
+export function openMemoryStore(): MemoryStore {
+  const all: StoredEvent[] = []
+  const streams = new Map<string, StoredEvent[]>()
+
+  function appended(
+    stream: string,
+    events: Parameters<EventStore['append']>[1],
+    expectedRevision: number,
+  ): AppendAttempt {
+    const kept = streams.get(stream) ?? []
+    const current = kept.length - 1
+    if (expectedRevision !== current) {
+      const same = events.every((event, i) => kept[expectedRevision + 1 + i]?.id === event.id)
+      const last = kept[expectedRevision + events.length]
+      return same && last ? { outcome: 'appended', position: last.position } : { outcome: 'conflict' }
+    }
+    for (const event of structuredClone(events)) {
+      const commit = BigInt(all.length + 1) * 100n
+      const stored = { ...event, stream, revision: kept.length, position: { commit, prepare: commit } }
+      kept.push(stored)
+      all.push(stored)
+    }
+    streams.set(stream, kept)
+    const last = kept.at(-1)
+    if (!last) throw new Error('an append of no events to no stream')
+    return { outcome: 'appended', position: last.position }
+  }
+
+  function reachable<T>(found: T): T {
+    if (store.away) throw new LedgerError({ code: 'event-store-unavailable', reason: 'away' })
+    store.reads += 1
+    return found
+  }
+
+  const store: MemoryStore = {
+    all,
+    mishaps: [],
+    away: false,
+    beforeAppend: async () => {},
+    appends: 0,
+    reads: 0,
+    append: async (stream, events, expectedRevision) => {
+      await store.beforeAppend(stream)
+      store.appends += 1
+      const mishap = store.mishaps.shift() ?? 'none'
+      switch (mishap) {
+        case 'none':
+          return appended(stream, events, expectedRevision)
+        case 'unanswered':
+          appended(stream, events, expectedRevision)
+          return { outcome: 'unknown', reason: 'unanswered' }
+        case 'lost':
+          return { outcome: 'unknown', reason: 'lost' }
+        case 'unsent':
+        case 'refused':
+          return { outcome: mishap, reason: mishap }
+        default:
+          return mishap satisfies never
+      }
+    },
+    readStream: async (stream, { fromRevision = 0, maxCount }) =>
+      reachable((streams.get(stream) ?? []).slice(fromRevision, fromRevision + maxCount)),
+    readAt: async ({ commit }) => reachable(all.find(({ position }) => position.commit === commit)),
+    follow: async function* ({ after, prefixes, batchSize, signal, onConfirmed }) {
+      onConfirmed()
+      const wanted = all.filter(
+        ({ stream, position }) =>
+          position.commit > (after?.commit ?? 0n) && prefixes.some((prefix) => stream.startsWith(prefix)),
+      )
+      for (let i = 0; i < wanted.length && !signal.aborted; i += batchSize) {
+        const events = reachable(wanted.slice(i, i + batchSize))
+        yield { events, caughtUp: i + batchSize >= wanted.length }
+      }
+      throw new Error('the connection was lost')
+    },
+    close: async () => {},
+  }
+  return store
+}
