@@ -158,3 +158,25 @@ export const arbitraryHistory = fc
       return write(id, isReported(stateOf(id)) ? change : report)
     })
   })
+
+/** An event of another aggregate. */
+export function other(): Unplaced {
+  return { kind: 'other', id: randomUUID(), stream: 'accessKey-1', revision: 0, type: 'AccessKeyIssued' }
+}
+
+/** An event that a later version of the program may have written. */
+export function unreadable(stream: string, revision: number): Unplaced {
+  const reason = 'a type of the future'
+  return { kind: 'unreadable', id: randomUUID(), stream, revision, type: 'IncidentForetold', reason }
+}
+
+/** A history with events of other aggregates in between, and some of an incident's own that cannot be read. */
+export const arbitraryRecords: fc.Arbitrary<readonly Unplaced[]> = fc
+  .tuple(arbitraryHistory, fc.infiniteStream(fc.nat(20)))
+  .map(([history, dice]) =>
+    history.flatMap((record) => {
+      const roll = dice.next().value
+      if (roll === 0) return [unreadable(record.stream, record.revision)]
+      return roll < 3 ? [other(), record] : [record]
+    }),
+  )
