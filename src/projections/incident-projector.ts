@@ -48,6 +48,10 @@ async function begin(term: Term, options: IncidentProjectorOptions): Promise<Pro
     checkpoint: () => checkpoint,
     async apply(batch) {
       await pace.arrived(batch)
+      if (batch.records.length === 0) {
+        pace.done()
+        return true
+      }
       const before = await standings.before(batch.records)
       const changes = projectBatch(before, batch.records, checkpoint.index + 1)
       const next = movedOver(batch.records, checkpoint)

@@ -1,0 +1,90 @@
+/**
+ * A load generator that costs little: keep-alive sockets, one request under way on each, requests written as prepared bytes,
+ * answers read by their Content-Length. On two cores a generator with a full HTTP client measures itself.
+ */
+import { connect } from 'node:net'
+import { performance } from 'node:perf_hooks'
+
+export interface LoadResult {
+  readonly requests: number
+  readonly perSecond: number
+  readonly failures: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+export interface Load {
+  readonly port: number
+  readonly connections: number
+  readonly durationMs: number
+  /** The bytes of the next request, head and body. */
+  readonly next: () => string
+}
+
+export async function runLoad({ port, connections, durationMs, next }: Load): Promise<LoadResult> {
+  const latenciesMs: number[] = []
+  let failures = 0
+  const startMs = performance.now()
+  const endMs = startMs + durationMs
+  await Promise.all(Array.from({ length: connections }, () => client()))
+  const seconds = (performance.now() - startMs) / 1_000
+  latenciesMs.sort((a, b) => a - b)
+  const at = (share: number) => latenciesMs[Math.floor(latenciesMs.length * share)] ?? Number.NaN
+  return {
+    requests: latenciesMs.length,
+    perSecond: latenciesMs.length / seconds,
+    failures,
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+  }
+
+  function client(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.setNoDelay(true)
+      let received = ''
+      let sentMs = 0
+      const send = () => {
+        sentMs = performance.now()
+        if (sentMs >= endMs) {
+          socket.end(resolve)
+          return
+        }
+        socket.write(next())
+      }
+      socket.setEncoding('latin1')
+      socket.once('connect', send)
+      socket.once('error', reject)
+      socket.on('data', (chunk: string) => {
+        received = received === '' ? chunk : received + chunk
+        const headEnd = received.indexOf('\r\n\r\n')
+        if (headEnd < 0) return
+        const length = contentLength(received, headEnd)
+        if (received.length < headEnd + 4 + length) return
+        if (received.charCodeAt(9) !== twoHundreds) failures += 1
+        received = ''
+        latenciesMs.push(performance.now() - sentMs)
+        send()
+      })
+    })
+  }
+}
+
+/** The digit 2, where a status line has the first digit of its status. */
+const twoHundreds = 0x32
+
+function contentLength(answer: string, headEnd: number): number {
+  const found = /\r\ncontent-length: *(\d+)/i.exec(answer.slice(0, headEnd))
+  return found ? Number(found[1]) : 0
+}
+
+/** An HTTP/1.1 request as it goes on the wire. */
+export function request(method: string, path: string, headers: Record<string, string>, body = ''): string {
+  const head = {
+    host: '127.0.0.1',
+    ...headers,
+    ...(body && { 'content-length': String(Buffer.byteLength(body)) }),
+  }
+  const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`)
+  return `${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`
+}
