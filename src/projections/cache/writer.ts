@@ -15,6 +15,8 @@ export interface KeptCacheWriter extends CacheWriter {
 /** Two processes' clocks do not run equally fast, and a timer may ring a little early. */
 const marginMs = 300
 const beatIntervalMs = 500
+/** Between two attempts to tell Postgres what it must know. */
+const persistIntervalMs = 200
 
 /** One leader's say over the cache. */
 interface Term {
@@ -26,6 +28,8 @@ interface Term {
   epoch: CacheEpoch | undefined
   retiring: Promise<void> | undefined
   suspended: boolean
+  /** The last attempt to open failed, which is said once. */
+  troubled: boolean
   /** Another leader has taken the cache over. */
   deposed: boolean
   /** What is withheld between `withhold` and `refresh`. */
@@ -104,6 +108,7 @@ export function createCacheWriter(options: {
       epoch: undefined,
       retiring: undefined,
       suspended: true,
+      troubled: false,
       deposed: false,
       batch: undefined,
     }
@@ -189,9 +194,11 @@ export function createCacheWriter(options: {
       // A retirement since then has another version, and prevails, whichever of the two Postgres hears first.
       const opened = await row.open(term.leader, version, epoch)
       if (!opened) throw new Error('the cache was retired or taken over meanwhile')
+      term.troubled = false
       log.info({ place }, 'the cache is kept')
     } catch (error) {
-      log.warn({ err: error }, 'the cache cannot be opened')
+      if (!term.troubled) log.warn({ err: error }, 'the cache cannot be opened')
+      term.troubled = true
       await retire(term, epoch).catch(() => {})
     }
   }
@@ -231,4 +238,3 @@ async function persist<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T
     signal.removeEventListener('abort', abort)
   }
 }
-const persistIntervalMs = 200
