@@ -1,0 +1,213 @@
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { type IncidentId, type Instant, incidentId, instant } from '../aggregates/incident/index.ts'
+import { ConfigError } from '../config.ts'
+import type { Runtime } from '../main.ts'
+import { eventStore } from './event-store.ts'
+import { type ExitCode, exitCode, exitCodesHelp } from './exit-code.ts'
+import { failureText } from './failure.ts'
+import { importCommand } from './import/command.ts'
+import { ndjson, ndjsonHelp } from './import/ndjson.ts'
+import type { Format, SourceRow } from './import/plan.ts'
+import { serviceNow, serviceNowHelp } from './import/servicenow.ts'
+import { rebuild } from './rebuild.ts'
+import { replayAll, replayOne } from './replay.ts'
+import type { Terminal } from './terminal.ts'
+
+/** What the commands need of the rest of the program. Each part is loaded by the command that uses it. */
+export interface Surroundings {
+  readonly terminal: Terminal
+  readonly version: string
+  /** Aborts when the user has had enough. */
+  readonly interruption: AbortSignal
+  readonly serve: (settings: Settings, stop: AbortSignal) => Promise<void>
+  readonly openRuntime: (settings: Settings) => Promise<Runtime>
+  readonly rebuildReadModel: Parameters<typeof rebuild>[0]['rebuildReadModel']
+  readonly runEventStoreNode: Parameters<typeof eventStore>[0]['runNode']
+}
+
+/** What the command line says of the configuration. */
+export interface Settings {
+  readonly dataDir?: string | undefined
+}
+
+/** Runs one command line, without the program's own name. Never throws: failures are told on the terminal. */
+export async function runCommandLine(args: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
+  const { terminal, interruption } = surroundings
+  let code: ExitCode = exitCode.done
+  try {
+    await program(surroundings, (ended) => {
+      code = ended
+    }).parseAsync(args, { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.done : exitCode.usage
+    if (interruption.aborted) return exitCode.interrupted
+    terminal.err.write(`incident-ledger: ${failureText(error)}\n`)
+    return error instanceof ConfigError ? exitCode.usage : exitCode.failed
+  }
+}
+
+function program(surroundings: Surroundings, end: (code: ExitCode) => void): Command {
+  const { terminal, version, interruption: signal } = surroundings
+  const root = new Command('incident-ledger')
+    .description('Records incidents as events, for good.')
+    .version(version)
+    .option('--data-dir <dir>', 'where the embedded parts keep their state, instead of DATA_DIR')
+    .option('--json', 'answer with JSON objects, one a line')
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureOutput({
+      writeOut: (text) => terminal.out.write(text),
+      writeErr: (text) => terminal.err.write(text),
+    })
+    .showHelpAfterError('(--help tells more)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `\n${settingsHelp}${examples('incident-ledger serve', 'incident-ledger import servicenow incidents.csv')}`,
+    )
+
+  root
+    .command('serve')
+    .description('Serve the HTTP API and build the read model, until Ctrl-C.')
+    .addHelpText(
+      'after',
+      examples('incident-ledger serve', 'PORT=8080 incident-ledger serve --data-dir /var/lib/ledger'),
+    )
+    .action(async (_, command: Command) => surroundings.serve(settingsOf(command), signal))
+
+  root
+    .command('event-store')
+    .description('Run the embedded event store node by itself, for any EventStoreDB client, until Ctrl-C.')
+    .requiredOption('--data <dir>', 'where it keeps its log')
+    .option('--host <address>', 'the address to listen on', '127.0.0.1')
+    .option('--port <number>', 'the port to listen on; 0 takes a free one', port, 2113)
+    .addHelpText('after', examples('incident-ledger event-store --port 2113 --data ./events'))
+    .action(async (options: { data: string; host: string; port: number }, command: Command) =>
+      eventStore({
+        ...options,
+        runNode: surroundings.runEventStoreNode,
+        terminal,
+        signal,
+        json: jsonOf(command),
+      }),
+    )
+
+  const imports = root.command('import').description('Take in incidents and their history from elsewhere.')
+  addImport(imports, 'servicenow', serviceNow, serviceNowHelp)
+  addImport(imports, 'ndjson', ndjson, ndjsonHelp)
+
+  root
+    .command('rebuild')
+    .description('Make the read model anew from the events, while the old one goes on answering.')
+    .addHelpText('after', examples('incident-ledger rebuild'))
+    .action(async (_, command: Command) => {
+      await using runtime = await surroundings.openRuntime(settingsOf(command))
+      const { ledger, stores } = runtime
+      const { rebuildReadModel } = surroundings
+      await rebuild({
+        rebuildReadModel,
+        databaseUrl: stores.databaseUrl,
+        ledger,
+        terminal,
+        signal,
+        json: jsonOf(command),
+      })
+    })
+
+  root
+    .command('replay')
+    .description(
+      'Fold the events up to a moment of the past: how many incidents there were, or how one of them stood.',
+    )
+    .option('--as-of <time>', 'what had happened by then', momentOfThePast)
+    .option('--known-at <time>', 'what this ledger knew by then', momentOfThePast)
+    .option('--incident <id>', 'one incident instead of the counts', uuid)
+    .addHelpText(
+      'after',
+      examples(
+        'incident-ledger replay --as-of 2016-03-05T00:00:00Z',
+        'incident-ledger replay --as-of 2016-03-05T00:00:00Z --known-at 2026-01-01T00:00:00Z',
+        'incident-ledger replay --as-of 2016-03-05T00:00:00Z --incident 0197a5c0-0000-7000-8000-000000000001 --json',
+      ),
+    )
+    .action(
+      async (options: { asOf?: Instant; knownAt?: Instant; incident?: IncidentId }, command: Command) => {
+        const { asOf, knownAt, incident } = options
+        await using runtime = await surroundings.openRuntime(settingsOf(command))
+        const replay = { ledger: runtime.ledger, terminal, signal, json: jsonOf(command), asOf, knownAt }
+        await (incident ? replayOne(incident, replay) : replayAll(replay))
+      },
+    )
+
+  return root
+
+  function addImport<Row extends SourceRow>(
+    parent: Command,
+    source: string,
+    format: Format<Row>,
+    help: string,
+  ) {
+    parent
+      .command(source)
+      .argument('<file>')
+      .description(`Import a file of ${source} records. What an earlier run has taken is not taken again.`)
+      .option(
+        '--source <name>',
+        'what the origin of the incidents is called: import:<name>',
+        sourceName,
+        source,
+      )
+      .addHelpText(
+        'after',
+        `\n${help}\n${examples(`incident-ledger import ${source} FILE`, `incident-ledger import ${source} FILE --json`)}`,
+      )
+      .action(async (file: string, options: { source: string }, command: Command) => {
+        await access(file, constants.R_OK)
+        await using runtime = await surroundings.openRuntime(settingsOf(command))
+        const { ledger } = runtime
+        const origin = `import:${options.source}`
+        end(await importCommand(format, { ledger, terminal, signal, json: jsonOf(command), file, origin }))
+      })
+  }
+}
+
+const settingsHelp = `The configuration comes from the environment and from .env, as for the service; .env.example tells all of it.
+On a DATA_DIR that a service is using, commands attach to that service's event store and Postgres.
+`
+
+function settingsOf(command: Command): Settings {
+  return { dataDir: command.optsWithGlobals<{ dataDir?: string }>().dataDir }
+}
+
+function jsonOf(command: Command): boolean {
+  return command.optsWithGlobals<{ json?: boolean }>().json === true
+}
+
+function port(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+  throw new InvalidArgumentError('It must be a number from 0 to 65535.')
+}
+
+function momentOfThePast(text: string): Instant {
+  const read = instant.safeParse(text)
+  if (!read.success) throw new InvalidArgumentError(`It ${read.error.issues[0]?.message}.`)
+  if (read.data > new Date().toISOString()) throw new InvalidArgumentError('It lies in the future.')
+  return read.data
+}
+
+function uuid(text: string): IncidentId {
+  const read = incidentId.safeParse(text)
+  if (!read.success) throw new InvalidArgumentError('It must be a UUID.')
+  return read.data
+}
+
+function sourceName(text: string): string {
+  if (/^[a-zA-Z0-9_.-]{1,100}$/.test(text)) return text
+  throw new InvalidArgumentError('It must be 1 to 100 characters of a-z A-Z 0-9 _ . -')
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n\n${exitCodesHelp}`
+}
