@@ -1,6 +1,7 @@
 /**
  * How fast the read model catches up on 200,000 events, beside COPY of the rows it ends with into the same, empty tables
- * with the same indexes: `node bench/catch-up.ts [events]`. Both with Postgres waiting for the disk at each commit.
+ * with the same indexes.
+ * Both with Postgres waiting for the disk at each commit.
  */
 import { randomUUID } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
@@ -13,6 +14,9 @@ import {
   type IncidentId,
   type IncidentState,
   instantOf,
+  severities,
+  sources,
+  type TimelessCommand,
   unreported,
 } from '../src/aggregates/incident/index.ts'
 import type { LedgerRecord } from '../src/ledger/event.ts'
@@ -22,7 +26,8 @@ import { incidentProjection } from '../src/projections/incident-projector.ts'
 import { runProjector } from '../src/projections/projector.ts'
 
 const tables = ['incident', 'incident_details', 'incident_event']
-const eventsPerIncident = 5
+const openAtATime = 500
+const startMs = Date.UTC(2026, 0, 1)
 const copyChunkBytes = 64 * 1024
 
 export interface CatchUpResult {
@@ -120,45 +125,80 @@ async function columnsOf(client: pg.Client, table: string): Promise<string> {
   return rows[0]?.columns ?? ''
 }
 
-/** Incidents of five events each, interleaved as in a busy week; texts of a few hundred characters. */
+/** Incidents of five events each, five hundred of them open at a time; texts of a few hundred characters. */
 export function syntheticHistory(count: number): readonly LedgerRecord[] {
   const records: LedgerRecord[] = []
-  const states = new Map<IncidentId, IncidentState>()
-  const open: IncidentId[] = []
-  const startMs = Date.UTC(2026, 0, 1)
   while (records.length < count) {
-    const turn = records.length
-    if (turn % eventsPerIncident === 0) open.push(randomUUID() as IncidentId) // has the form of its brand
-    const id =
-      open[turn % eventsPerIncident === 0 ? open.length - 1 : (turn * 7_919) % open.length] ?? open[0]
-    if (id === undefined) break
-    const state = states.get(id) ?? unreported
-    const at = instantOf(startMs + turn * 1_000)
-    const decision = decide({ ...commandAt(turn, id, state), at, recordedAt: at }, state)
-    const event = decision.ok ? decision.events[0] : undefined
-    if (event === undefined) {
-      open.splice(open.indexOf(id), 1, randomUUID() as IncidentId)
-      continue
+    let states = Array.from({ length: openAtATime }, () => ({
+      id: randomUUID() as IncidentId,
+      state: initially,
+    }))
+    for (const step of lifeOf) {
+      states = states.map(({ id, state }) => {
+        const { record, next } = happened(id, state, step(records.length), records.length)
+        records.push(record)
+        return { id, state: next }
+      })
     }
-    const next = evolve(id, state, event)
-    states.set(id, next)
-    const place = BigInt(turn + 1) * 500n
-    records.push({
-      kind: 'incident',
-      id: randomUUID(),
-      stream: `incident-${id}`,
-      revision: next.revision,
-      position: { commit: place, prepare: place },
-      incidentId: id,
-      event,
-      metadata: {
-        $correlationId: randomUUID(),
-        actor: { kind: 'access-key', id: `key-${turn % 20}`, name: `Person ${turn % 20}` },
-        at,
-        recordedAt: at,
-        schemaVersion: 1,
-      },
-    })
   }
-  return records
+  return records.slice(0, count)
+}
+
+type Command = TimelessCommand extends infer C ? (C extends TimelessCommand ? Omit<C, 'id'> : never) : never
+
+const initially: IncidentState = unreported
+const words =
+  'the checkout of region answers no request since node lost its disk and queue grows while retries fail'.split(
+    ' ',
+  )
+const wordAt = (seed: number) => `${words[seed % words.length]}${seed % 13 === 0 ? seed % 5_000 : ''}`
+const textOf = (seed: number, length: number) =>
+  Array.from({ length }, (_, n) => wordAt(seed * 31 + n * n)).join(' ')
+
+const lifeOf: readonly ((seed: number) => Command)[] = [
+  (seed) => ({
+    type: 'Report',
+    origin: `key-${seed % 20}`,
+    body: {
+      title: textOf(seed, 6),
+      description: textOf(seed, 40),
+      severity: severities[seed % severities.length] ?? 'medium',
+      source: sources[seed % sources.length] ?? 'operator',
+      assignee: `Person ${seed % 200}`,
+      labels: { host: `host-${seed % 1_000}`, region: `region-${seed % 7}` },
+    },
+  }),
+  () => ({ type: 'ChangeStatus', body: { status: 'in_progress' } }),
+  (seed) => ({ type: 'AddNote', noteId: randomUUID(), text: textOf(seed, 20) }),
+  (seed) => ({ type: 'ChangeStatus', body: { status: 'resolved', reason: textOf(seed, 8) } }),
+  () => ({ type: 'ChangeStatus', body: { status: 'closed' } }),
+]
+
+function happened(id: IncidentId, state: IncidentState, command: Command, turn: number) {
+  const at = instantOf(startMs + turn * 1_000)
+  const decision = decide(
+    { ...(command.type === 'Report' ? { ...command, id } : command), at, recordedAt: at },
+    state,
+  )
+  const [event] = decision.ok ? decision.events : []
+  if (event === undefined) throw new Error(`${command.type} changed nothing`)
+  const next = evolve(id, state, event)
+  const place = BigInt(turn + 1) * 500n
+  const record: LedgerRecord = {
+    kind: 'incident',
+    id: randomUUID(),
+    stream: `incident-${id}`,
+    revision: next.revision,
+    position: { commit: place, prepare: place },
+    incidentId: id,
+    event,
+    metadata: {
+      $correlationId: randomUUID(),
+      actor: { kind: 'access-key', id: `key-${turn % 20}`, name: `Person ${turn % 20}` },
+      at,
+      recordedAt: at,
+      schemaVersion: 1,
+    },
+  }
+  return { record, next }
 }
