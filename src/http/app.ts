@@ -115,7 +115,7 @@ function server({ logger }: HttpDependencies, limits: HttpLimits): App {
     throw new HttpProblem('not-found')
   })
   app.setErrorHandler((error, request, reply) => {
-    const problem = problemOf(error)
+    const problem = problemOf(error, request.routeOptions.bodyLimit)
     if (!problem) logger.error({ ...errorRecord(error), correlationId: request.id }, 'unexpected error')
     return send(problem ?? new HttpProblem('internal-error'), request, reply)
   })

@@ -3,12 +3,15 @@ import { LedgerError } from '../ledger/errors.ts'
 import { ReadModelError } from '../projections/read-model.ts'
 import { HttpProblem, type ProblemSlug } from './problems.ts'
 
-/** The problem that an error is to the caller; undefined for one that is ours alone: nothing of it is shown. */
-export function problemOf(error: unknown): HttpProblem | undefined {
+/**
+ * The problem that an error is to the caller; undefined for one that is ours alone: nothing of it is shown. `limitBytes`: of
+ * the body, on the route where it happened.
+ */
+export function problemOf(error: unknown, limitBytes?: number): HttpProblem | undefined {
   if (error instanceof HttpProblem) return error
   if (error instanceof LedgerError) return new HttpProblem(error.fault.code, shown(error.fault))
   if (error instanceof ReadModelError) return new HttpProblem(error.code)
-  return fastifyProblem(error)
+  return fastifyProblem(error, limitBytes)
 }
 
 /** What of a fault the caller may see. Total: a new fault does not compile until it has its place here. */
@@ -60,8 +63,8 @@ const slugsOfFastify: Readonly<Record<string, ProblemSlug>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
 }
 
-function fastifyProblem(error: unknown): HttpProblem | undefined {
+function fastifyProblem(error: unknown, limitBytes: number | undefined): HttpProblem | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const slug = slugsOfFastify[code]
-  return slug && new HttpProblem(slug)
+  return slug && new HttpProblem(slug, slug === 'body-too-large' ? { limitBytes } : {})
 }

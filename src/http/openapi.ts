@@ -1,7 +1,8 @@
 import swagger, { type SwaggerTransform, type SwaggerTransformObject } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
-import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { problemBody } from './answers.ts'
 import {
   type AnswerHeader,
@@ -17,6 +18,16 @@ import { type ProblemSlug, problemMediaType, problems } from './problems.ts'
 /** Nothing but this service's own files: the page works offline, and an injected string runs nowhere. */
 export const pagePolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** zod leaves the examples of what it transforms out of the input's schema, although ours are input. */
+const zodToJsonConfig: Parameters<typeof createJsonSchemaTransform>[0]['zodToJsonConfig'] = {
+  override: ({ zodSchema, jsonSchema }) => {
+    const examples = z.globalRegistry.get(zodSchema)?.examples
+    if (Array.isArray(examples)) jsonSchema.examples = examples
+  },
+}
+const jsonSchemaTransform = createJsonSchemaTransform({ zodToJsonConfig })
+const jsonSchemaTransformObject = createJsonSchemaTransformObject({ zodToJsonConfig })
 
 const keySecurity = [{ accessKey: [] }, { bearer: [] }, { basic: [] }]
 
