@@ -9,7 +9,7 @@ import Fastify, {
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
-import { clientErrorHandler } from './client-errors.ts'
+import { clientErrorHandler, refuseExpectation } from './client-errors.ts'
 import { defaultLimits, type HttpDependencies, type HttpLimits } from './dependencies.ts'
 import { type EventFeed, openEventFeed } from './event-feed.ts'
 import { problemOf } from './faults.ts'
@@ -101,6 +101,7 @@ function server({ logger }: HttpDependencies, limits: HttpLimits): App {
     },
   }).withTypeProvider<ZodTypeProvider>()
 
+  app.server.on('checkExpectation', refuseExpectation(logger))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser<Buffer>(
     jsonTypes,

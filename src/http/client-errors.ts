@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import { HttpProblem, type ProblemSlug, problemAnswer } from './problems.ts'
@@ -20,6 +20,16 @@ export function clientErrorHandler(logger: Logger) {
     const problem = new HttpProblem(slugs[error.code ?? ''] ?? 'malformed-request')
     logger.info({ route: 'unparsed', status: problem.statusCode, code: error.code, correlationId }, 'request')
     socket.end(rawAnswer(problem, correlationId))
+  }
+}
+
+/** Answers an Expect header other than 100-continue, which Node keeps from the routes. */
+export function refuseExpectation(logger: Logger) {
+  return (_request: IncomingMessage, response: ServerResponse): void => {
+    const correlationId = randomUUID()
+    const { status, headers, body } = problemAnswer(new HttpProblem('expectation-failed'), correlationId)
+    logger.info({ route: 'unparsed', status, correlationId }, 'request')
+    response.writeHead(status, { ...headers, 'x-request-id': correlationId, connection: 'close' }).end(body)
   }
 }
 

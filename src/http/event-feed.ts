@@ -13,6 +13,8 @@ export interface EventFeed {
     readonly filter: EventFilter
     /** Whether the reader may still read; asked every second. */
     readonly mayRead: () => boolean
+    /** Aborts when the reader is gone. */
+    readonly signal: AbortSignal
   }) => Promise<Readable | undefined>
   readonly openStreams: () => number
   /** Ends every stream, cleanly; no new one is opened. */
@@ -52,7 +54,7 @@ export function openEventFeed(options: {
   let closed = false
   let inspection: NodeJS.Timeout | undefined
 
-  async function open({ after, filter, mayRead }: Parameters<EventFeed['open']>[0]) {
+  async function open({ after, filter, mayRead, signal }: Parameters<EventFeed['open']>[0]) {
     if (closed || readers.size + opening >= limits.eventStreams) return undefined
     opening += 1
     try {
@@ -66,7 +68,9 @@ export function openEventFeed(options: {
     readers.add(reader)
     inspection ??= setInterval(inspect, Math.min(1_000, limits.slowReaderMs / 4)).unref()
     stream.once('close', () => leave(reader))
-    if (closed) end.abort()
+    // A destroyed stream closes only after its generator, which may be waiting for events.
+    signal.addEventListener('abort', () => leave(reader), { once: true })
+    if (closed || signal.aborted) leave(reader)
     return stream
   }
 

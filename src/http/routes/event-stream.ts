@@ -36,10 +36,13 @@ export function eventStream(app: App, feed: EventFeed, accessKeys: Pick<AccessKe
 
   app.get('/events/stream', { ...described, exposeHeadRoute: false }, async (request, reply) => {
     const { id } = callerOf(request)
+    const gone = new AbortController()
+    reply.raw.once('close', () => gone.abort())
     const stream = await feed.open({
       after: lastEventId(request.headers),
       filter: given(request.query),
       mayRead: () => accessKeys.holds(id),
+      signal: gone.signal,
     })
     if (!stream) throw new HttpProblem('too-many-streams')
     return reply

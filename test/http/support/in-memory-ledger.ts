@@ -145,17 +145,19 @@ export function inMemoryLedger(clock: () => number): InMemoryLedger {
   const incidents: IncidentCommands = {
     report: (report, context) =>
       once(context, () => {
-        const open = [...new Set(records.map((record) => record.incidentId))]
-          .map((id) => stateOf(id))
-          .filter(isReported)
-          .find(
-            ({ origin, externalKey, status }) =>
-              externalKey !== null &&
-              origin === report.origin &&
-              externalKey === report.body.externalKey &&
-              status !== 'resolved' &&
-              status !== 'closed',
-          )
+        const open =
+          report.body.externalKey &&
+          [...new Set(records.map((record) => record.incidentId))]
+            .map((id) => stateOf(id))
+            .filter(isReported)
+            .find(
+              ({ origin, externalKey, status }) =>
+                externalKey !== null &&
+                origin === report.origin &&
+                externalKey === report.body.externalKey &&
+                status !== 'resolved' &&
+                status !== 'closed',
+            )
         if (open) return answered(open.id, 'joined', [])
         const id = incidentId.parse(randomUUID())
         return run(id, { type: 'Report', id, ...report }, context)
