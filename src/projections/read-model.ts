@@ -174,11 +174,17 @@ export interface CacheMiss {
   readonly lease?: string
 }
 
-/** The cache as the leading projector drives it, round each commit. Never throws. */
+/** The cache as the leading projector drives it, round each commit. */
 export interface CacheWriter {
-  /** First act of a new leader: nothing kept by an earlier one can be read any more once this resolves. */
+  /**
+   * First act of a new leader: nothing kept by an earlier one can be read any more once this resolves. The cache is then
+   * suspended until `resume`. Rejects only when the signal aborts.
+   */
   readonly takeOver: (signal: AbortSignal) => Promise<void>
-  /** Before the commit: until `refresh`, these incidents are read from Postgres by everyone, and fills are refused. */
+  /**
+   * Before the commit: until `refresh`, these incidents are read from Postgres by everyone, and fills are refused. Rejects
+   * where that cannot be made sure; the projector must then not commit.
+   */
   readonly withhold: (ids: readonly IncidentId[]) => Promise<void>
   /** After the commit. */
   readonly refresh: (entries: ReadonlyMap<IncidentId, StoredIncident>) => Promise<void>

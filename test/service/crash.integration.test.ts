@@ -98,10 +98,10 @@ function insist(service: ServiceProcess, path: string, key: string, body: object
   return waitFor(
     async () => {
       const answer = await service.call('POST', path, { body, headers })
-      if (answer.status !== 201 && answer.status !== 503) {
+      if (answer.status >= 400 && answer.status !== 503) {
         throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`)
       }
-      return answer.status === 201 ? answer : undefined
+      return answer.status < 400 ? answer : undefined
     },
     { describe: `${path} with the key ${key} is acknowledged` },
   )
