@@ -55,8 +55,16 @@ export async function openRuntime(
   return { stores, ledger, readModel, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-/** Serves until the signal aborts, then drains and closes everything. Resolves when all is closed. */
-export async function serve(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
+/**
+ * Serves until the signal aborts, then drains and closes everything. Resolves when all is closed.
+ * @throws Error of one line where a part cannot be opened, or one died that it cannot go on without.
+ */
+export async function serve(
+  config: Config,
+  log: Logger,
+  stop: AbortSignal,
+  onServing = () => {},
+): Promise<void> {
   await using running = new AsyncDisposableStack()
   const runtime = running.use(await openRuntime(config, log, 'service'))
   const { ledger, readModel } = runtime
@@ -105,7 +113,9 @@ export async function serve(config: Config, log: Logger, stop: AbortSignal): Pro
   } else {
     log.info({ roles: [...config.roles] }, 'running without the HTTP API')
   }
-  await aborted(stop)
+  onServing()
+  const died = await Promise.race([aborted(stop), runtime.stores.died])
+  if (died) throw died
   log.info('stopping')
 }
 
@@ -152,14 +162,17 @@ export async function main(): Promise<void> {
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
+  let attempt = 'start'
   try {
     const config = readConfig()
     log = openLogger(config)
-    await serve(config, log, stop.signal)
+    await serve(config, log, stop.signal, () => {
+      attempt = 'go on'
+    })
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     process.stderr.write(
-      `incident-ledger cannot ${stop.signal.aborted ? 'stop in order' : 'start'}: ${why}\n`,
+      `incident-ledger cannot ${stop.signal.aborted ? 'stop in order' : attempt}: ${why}\n`,
     )
     if (!(error instanceof ConfigError)) log.debug({ err: error })
     process.exitCode = 1

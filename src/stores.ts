@@ -15,6 +15,8 @@ export interface Stores {
   readonly origin: 'owned' | 'attached' | 'configured'
   readonly databaseUrl: string
   readonly secret: Secret
+  /** Resolves with the reason when an embedded part died that cannot be started again; otherwise never. */
+  readonly died: Promise<Error>
   /** Stops what was started here, in reverse order. */
   readonly close: () => Promise<void>
 }
@@ -29,7 +31,14 @@ export async function openStores(
 ): Promise<Stores> {
   const { eventStoreUrl, databaseUrl } = config
   if (eventStoreUrl && databaseUrl && config.secret) {
-    return { eventStoreUrl, databaseUrl, secret: config.secret, origin: 'configured', close: async () => {} }
+    return {
+      eventStoreUrl,
+      databaseUrl,
+      secret: config.secret,
+      origin: 'configured',
+      died: never,
+      close: async () => {},
+    }
   }
   await using opened = new AsyncDisposableStack()
   const claim = await claimDataDir(config.dataDir)
@@ -39,10 +48,12 @@ export async function openStores(
       databaseUrl: databaseUrl ?? claim.info.databaseUrl,
       secret: await secretOf(config),
       origin: 'attached',
+      died: never,
       close: async () => {},
     }
   }
   opened.defer(() => claim.release())
+  let died: Promise<Error> = never
   const secret = await secretOf(config)
   const urls = {
     eventStoreUrl: eventStoreUrl ?? (await startedEventStore()),
@@ -52,11 +63,12 @@ export async function openStores(
     await claim.publish({ pid: process.pid, startedAt: new Date().toISOString(), ...urls })
   }
   const owned = opened.move()
-  return { ...urls, secret, origin: 'owned', close: () => owned.disposeAsync() }
+  return { ...urls, secret, origin: 'owned', died, close: () => owned.disposeAsync() }
 
   async function startedEventStore() {
     const node = await startEventStoreNode({ dataDir: join(config.dataDir, 'event-store') })
     opened.defer(() => node.close())
+    died = node.died
     return node.url
   }
 
@@ -66,6 +78,8 @@ export async function openStores(
     return postgres.url
   }
 }
+
+const never = new Promise<never>(() => {})
 
 /** LEDGER_SECRET, or the one that the first start made. */
 async function secretOf(config: Config): Promise<Secret> {
