@@ -1,4 +1,5 @@
 /** Moments of the past in query parameters. */
+import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { type Instant, instant } from '../aggregates/incident/index.ts'
 import type { PastMoment } from '../projections/read-model.ts'
@@ -31,6 +32,11 @@ export function past(moment: Instant, path: string, nowMs: number): Instant {
 /** Whether events may still be added before the moment. */
 export function isProvisional(moment: PastMoment, nowMs: number, provisionalMs: number): boolean {
   return nowMs - Date.parse('asOf' in moment ? moment.asOf : moment.knownAt) < provisionalMs
+}
+
+/** Says on the answer that it may still change, and must not be kept. */
+export function markProvisional(reply: FastifyReply): void {
+  reply.header('ledger-provisional', 'true').header('cache-control', 'no-store')
 }
 
 /** A revision as digits, or a moment of `asOf`. */

@@ -7,7 +7,7 @@ import type { App } from '../app.ts'
 import { differenceBetween } from '../difference.ts'
 import * as examples from '../examples.ts'
 import { invalidField } from '../invalid-input.ts'
-import { past, revisionOrTime } from '../moment.ts'
+import { markProvisional, past, revisionOrTime } from '../moment.ts'
 import { operation } from '../operation.ts'
 
 const params = z.object({ id: incidentId.meta({ examples: [examples.incidentId] }) })
@@ -54,7 +54,7 @@ export function incidentDifference(app: App, history: IncidentHistory, clock: ()
     if (from.incident.revision > now.incident.revision) {
       throw invalidField('invalid-query', '/to', 'must not lie before from')
     }
-    if (from.provisional || now.provisional) reply.header('ledger-provisional', 'true')
+    if (from.provisional || now.provisional) markProvisional(reply)
     return {
       id,
       from: sideOf(from.incident),

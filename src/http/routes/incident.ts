@@ -8,7 +8,7 @@ import type { App } from '../app.ts'
 import { etagOf, isKnownToCaller } from '../etag.ts'
 import * as examples from '../examples.ts'
 import { invalidField } from '../invalid-input.ts'
-import { momentParameters, pastMoment } from '../moment.ts'
+import { markProvisional, momentParameters, pastMoment } from '../moment.ts'
 import { operation } from '../operation.ts'
 import { HttpProblem } from '../problems.ts'
 import type { ReadSeams } from '../read-seams.ts'
@@ -73,7 +73,7 @@ export function oneIncident(
 
   async function answerPast(id: IncidentId, moment: Moment, reply: FastifyReply): Promise<FastifyReply> {
     const { incident, provisional } = await history.stateAt(id, moment)
-    if (provisional) reply.header('ledger-provisional', 'true')
+    if (provisional) markProvisional(reply)
     return reply.type('application/json; charset=utf-8').send(JSON.stringify(incident))
   }
 }

@@ -14,7 +14,7 @@ import type { IncidentsQuery, Queries } from '../../projections/read-model.ts'
 import { incidentsAnswer } from '../answers.ts'
 import type { App } from '../app.ts'
 import { cursorsOf } from '../cursor.ts'
-import { isProvisional, momentParameters, pastMoment } from '../moment.ts'
+import { isProvisional, markProvisional, momentParameters, pastMoment } from '../moment.ts'
 import { operation } from '../operation.ts'
 import type { Pages } from '../page-cache.ts'
 import { cursorParameter, page, pageSize } from '../pages.ts'
@@ -88,8 +88,7 @@ export function incidentList(
   app.get('/incidents', { ...described, preHandler: seams.showingPosition }, async ({ query }, reply) => {
     const nowMs = seams.clock()
     const moment = pastMoment(query, nowMs)
-    if (moment && isProvisional(moment, nowMs, seams.provisionalMs))
-      reply.header('ledger-provisional', 'true')
+    if (moment && isProvisional(moment, nowMs, seams.provisionalMs)) markProvisional(reply)
     const found = await seams.pages(JSON.stringify(['incidents', query]), () => build(query))
     return reply.type('application/json; charset=utf-8').send(found)
   })
