@@ -72,8 +72,9 @@ async function* records(file: string): AsyncGenerator<NumberedRecord> {
   }
 }
 
+/** With \n for every end of a line: csv-parse counts a \r\n within quotes as two lines. */
 async function* textOf(file: string): AsyncGenerator<string> {
-  for await (const { text } of readLines(file)) yield text
+  for await (const { text } of readLines(file)) yield text.replaceAll('\r\n', '\n')
 }
 
 function headerWith(record: readonly string[], columns: readonly string[]): readonly string[] {

@@ -1,0 +1,83 @@
+/** An import into a ledger in memory: the real ledger on a store that only a test has. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Format, Problem, SourceRow } from '../../../src/cli/import/plan.ts'
+import { type ImportOptions, importFile } from '../../../src/cli/import/run.ts'
+import { columns } from '../../../src/cli/import/servicenow-update.ts'
+import type { MemoryStore } from '../../ledger/support/memory-store.ts'
+import { ledgerOn } from '../../ledger/support/requests.ts'
+import { temporaryDirectory } from '../../support/temporary-directory.ts'
+
+export const origin = 'import:test'
+export const extract = fileURLToPath(new URL('../../data/servicenow-extract.csv', import.meta.url))
+export const wholeLog = fileURLToPath(
+  new URL('../../data/servicenow-incident-events.csv.gz', import.meta.url),
+)
+
+export async function imported<Row extends SourceRow>(
+  format: Format<Row>,
+  file: string,
+  store: MemoryStore,
+  options: Partial<ImportOptions> = {},
+) {
+  const problems: Problem[] = []
+  const summary = await importFile(format, {
+    ledger: await ledgerOn(store),
+    file,
+    origin,
+    signal: new AbortController().signal,
+    onProblem: (problem) => problems.push(problem),
+    onProgress: () => {},
+    ...options,
+  })
+  return { summary, problems }
+}
+
+/** Imports a file of this text. */
+export async function importedText<Row extends SourceRow>(
+  format: Format<Row>,
+  text: string,
+  store: MemoryStore,
+) {
+  await using directory = await temporaryDirectory()
+  const file = join(directory.path, 'incidents')
+  await writeFile(file, text)
+  return await imported(format, file, store)
+}
+
+/** The events of a store's incidents, without what differs from run to run. */
+export function eventsIn(store: MemoryStore) {
+  return store.all
+    .filter(({ stream }) => stream.startsWith('incident-'))
+    .map(({ type, data, metadata }) => ({
+      type,
+      data: Object(data),
+      at: Object(metadata).at,
+      by: Object(metadata).actor.name,
+    }))
+}
+
+const usual: Readonly<Record<string, string>> = {
+  number: 'INC1',
+  reassignment_count: '0',
+  reopen_count: '0',
+  opened_by: 'Opened by 8',
+  opened_at: '29-02-2016 01:16',
+  sys_updated_by: 'Updated by 21',
+  contact_type: 'Phone',
+  category: 'Category 55',
+  subcategory: 'Subcategory 170',
+  u_symptom: 'Symptom 72',
+  priority: '3 - Moderate',
+  assignment_group: 'Group 56',
+}
+
+/** A CSV file of rows that say the usual save for this. Times are `HH:MM` of 1 March 2016 where `at` gives them. */
+export function csvOf(...rows: readonly Readonly<Record<string, string>>[]): string {
+  const lines = rows.map(({ at = '09:00', state = 'New', ...values }) => {
+    const row = { ...usual, sys_updated_at: `01-03-2016 ${at}`, incident_state: state, ...values }
+    return columns.map((column) => row[column as keyof typeof row] ?? '?').join(',')
+  })
+  return `${columns.join(',')}\n${lines.join('\n')}\n`
+}

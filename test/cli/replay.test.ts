@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest'
+import { type IncidentId, type Instant, incidentId, instantOf } from '../../src/aggregates/incident/index.ts'
+import { serviceNow } from '../../src/cli/import/servicenow.ts'
+import { type ReplayMoment, replayAll, replayOne } from '../../src/cli/replay.ts'
+import { openMemoryStore } from '../ledger/support/memory-store.ts'
+import { ledgerOn } from '../ledger/support/requests.ts'
+import { extract, imported } from './import/importing.ts'
+import { recordedTerminal } from './recorded-terminal.ts'
+
+const store = openMemoryStore()
+await imported(serviceNow, extract, store)
+const ledger = await ledgerOn(store)
+const events = store.all.filter(({ stream }) => stream.startsWith('incident-'))
+const some = incidentId.parse(events[0]?.stream.slice('incident-'.length))
+
+async function counted(moment: ReplayMoment) {
+  const terminal = recordedTerminal()
+  const signal = new AbortController().signal
+  await replayAll({ ledger, terminal, json: true, signal, ...moment })
+  return JSON.parse(terminal.said.out)
+}
+
+async function stateOf(id: IncidentId, moment: ReplayMoment) {
+  const terminal = recordedTerminal()
+  const signal = new AbortController().signal
+  await replayOne(id, { ledger, terminal, json: true, signal, ...moment })
+  return JSON.parse(terminal.said.out)
+}
+
+const before = '2016-02-28T00:00:00.000Z' as Instant
+const between = '2016-03-05T00:00:00.000Z' as Instant
+
+describe('the counts of a moment', () => {
+  it('are of everything where no moment is named', async () => {
+    expect(await counted({})).toMatchObject({
+      type: 'replay',
+      incidents: 60,
+      events: 404,
+      byStatus: { new: 0, in_progress: 0, on_hold: 0, resolved: 0, closed: 60 },
+    })
+  })
+
+  it('are of nothing before the first event', async () => {
+    expect(await counted({ asOf: before })).toMatchObject({ incidents: 0, events: 0 })
+  })
+
+  it('are what folding each incident to that moment gives', async () => {
+    const ids = [...new Set(events.map(({ stream }) => incidentId.parse(stream.slice('incident-'.length))))]
+    const states = await Promise.all(
+      ids.map((id) => ledger.history.stateAt(id, { asOf: between }).catch(() => undefined)),
+    )
+    const byStatus: Record<string, number> = { new: 0, in_progress: 0, on_hold: 0, resolved: 0, closed: 0 }
+    const bySeverity: Record<string, number> = { critical: 0, high: 0, medium: 0, low: 0 }
+    for (const { incident } of states.filter((state) => state !== undefined)) {
+      byStatus[incident.status] = (byStatus[incident.status] ?? 0) + 1
+      bySeverity[incident.severity] = (bySeverity[incident.severity] ?? 0) + 1
+    }
+    const counts = await counted({ asOf: between })
+    expect(counts).toMatchObject({ byStatus, bySeverity })
+    expect(counts.incidents).toBeGreaterThan(0)
+    expect(counts.later).toBeGreaterThan(0)
+  })
+
+  it('are of what the ledger knew by then, which is nothing of an import yet to come', async () => {
+    expect(await counted({ asOf: between, knownAt: between })).toMatchObject({ incidents: 0 })
+    const now = instantOf(Date.now())
+    expect(await counted({ asOf: between, knownAt: now })).toMatchObject(
+      (({ incidents, byStatus }) => ({ incidents, byStatus }))(await counted({ asOf: between })),
+    )
+  })
+
+  it('are a table for people', async () => {
+    const terminal = recordedTerminal()
+    await replayAll({ ledger, terminal, json: false, signal: new AbortController().signal, asOf: between })
+    expect(terminal.said.out).toMatch(/^As of 2016-03-05T00:00:00\.000Z, as known at now: \d+ incidents/)
+    expect(terminal.said.out).toMatch(/^ {2}in_progress +\d+$/m)
+  })
+})
+
+describe('the state of one incident', () => {
+  it('is the one that its history gives', async () => {
+    const { incident } = await ledger.history.stateAt(some, { asOf: between })
+    expect(await stateOf(some, { asOf: between })).toEqual({ type: 'incident', asOf: between, incident })
+  })
+
+  it('is none before it was reported, nor where it never was', async () => {
+    await expect(stateOf(some, { asOf: before })).rejects.toThrow('not-yet-reported')
+    const nobody = incidentId.parse('00000000-0000-4000-8000-000000000000')
+    await expect(stateOf(nobody, {})).rejects.toThrow('incident-not-found')
+  })
+})
