@@ -78,6 +78,8 @@ async function live(
       const next = projecting.checkpoint().index + 1
       const some = records.slice(next, next + (fate?.batchSize ?? 7))
       const applied = projecting.apply({ records: some, caughtUp: true })
+      // It may fail while the connection is still being cut: awaited below all the same.
+      applied.catch(() => {})
       // The server may have committed the batch, or not.
       if (fate?.crashAt === 'the connection' && fate.crashInBatch === batch)
         await terminate(databaseUrl, client)
