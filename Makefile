@@ -9,7 +9,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 COMPOSE_WAIT = $(if $(filter docker,$(COMPOSE)),--wait)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test typecheck lint format build bench bench-large up down logs clean
+.PHONY: help run test typecheck lint format build bench up down logs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 · /'
