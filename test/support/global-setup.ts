@@ -1,9 +1,6 @@
 import type { TestProject } from 'vitest/node'
 import { startTestPostgres } from './postgres-server.ts'
-import { findServices, type ServiceName } from './services.ts'
-
-/** Without a URL its tests need a container engine: they may be left out anywhere. */
-const mayBeMissing: ReadonlySet<string> = new Set(['Kafka'] satisfies ServiceName[])
+import { findServices } from './services.ts'
 
 /**
  * Decides once a run where each service comes from, says so, and starts the one Postgres that all test files share. A service that
@@ -15,7 +12,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     console.log(`${name}: ${from === 'nowhere' ? 'its tests are skipped' : from} (${why})`)
   }
   const missing = Object.entries(services)
-    .filter(([name, { from }]) => from === 'nowhere' && !mayBeMissing.has(name))
+    .filter(([, { from }]) => from === 'nowhere')
     .map(([name]) => name)
   if (process.env.CI === 'true' && missing.length > 0) {
     throw new Error(`With CI=true no test may be skipped, but there is no ${missing.join(', no ')}`)

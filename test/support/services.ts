@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { inject } from 'vitest'
+import { whyNoKafkaProgram } from './kafka-program.ts'
 
 /** Where the tests of this run get a service from, and why there. */
 export type Finding =
   | { readonly from: 'environment'; readonly url: string; readonly why: string }
   | { readonly from: 'container' | 'embedded' | 'local program' | 'nowhere'; readonly why: string }
 
-/** `Redis process`: one that a test may pause and kill, which neither a URL nor a container lets it do. */
-export type ServiceName = 'Postgres' | 'Redis' | 'Redis process' | 'event store' | 'Kafka'
+/** `Redis process`, `Kafka broker`: one that a test may pause and kill, which neither a URL nor a container lets it do. */
+export type ServiceName = 'Postgres' | 'Redis' | 'Redis process' | 'event store' | 'Kafka' | 'Kafka broker'
 export type Findings = Readonly<Record<ServiceName, Finding>>
 
 declare module 'vitest' {
@@ -35,6 +36,7 @@ export async function findServices(environment: NodeJS.ProcessEnv): Promise<Find
     ? { from: 'container', why: 'a container engine answers' }
     : undefined
   const redisServer = await redisServerOnPath()
+  const kafkaBroker = await kafkaBrokerOfMaven()
   const find = (variable: string, otherwise: Finding): Finding => {
     const url = environment[variable]
     if (url) return { from: 'environment', url, why: `${variable} names it` }
@@ -46,7 +48,8 @@ export async function findServices(environment: NodeJS.ProcessEnv): Promise<Find
     Redis: find('TEST_REDIS_URL', redisServer),
     'Redis process': redisServer,
     'event store': find('TEST_EVENTSTORE_URL', { from: 'embedded', why: 'the project brings one' }),
-    Kafka: find('TEST_KAFKA_BROKERS', { from: 'nowhere', why: 'there is no other way to get one' }),
+    Kafka: find('TEST_KAFKA_BROKERS', kafkaBroker),
+    'Kafka broker': kafkaBroker,
   }
 }
 
@@ -63,4 +66,11 @@ async function redisServerOnPath(): Promise<Finding> {
     () => ({ from: 'local program', why: 'redis-server is on PATH' }),
     () => ({ from: 'nowhere', why: 'redis-server is not on PATH' }),
   )
+}
+
+async function kafkaBrokerOfMaven(): Promise<Finding> {
+  const why = await whyNoKafkaProgram()
+  return why === undefined
+    ? { from: 'local program', why: 'java is on PATH, and the broker is in .cache/kafka or mvn fetches it' }
+    : { from: 'nowhere', why }
 }
