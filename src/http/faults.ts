@@ -38,6 +38,8 @@ function shown(fault: LedgerFault): Record<string, unknown> {
       }
     case 'incident-full':
       return { limit: fault.limit }
+    case 'expiry-in-past':
+      return { errors: [{ path: '/expiresAt', message: 'must lie in the future' }] }
     case 'incident-not-found':
     case 'incident-exists':
     case 'incident-closed':
@@ -47,6 +49,9 @@ function shown(fault: LedgerFault): Record<string, unknown> {
     case 'event-store-unavailable':
     case 'history-unreadable':
     case 'not-yet-reported':
+    case 'access-key-not-found':
+    case 'access-key-exists':
+    case 'access-key-revoked':
       return {}
     default:
       return fault satisfies never

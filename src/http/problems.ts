@@ -77,6 +77,11 @@ export const problems = {
     description:
       'No incident has this id. One that was reported a moment ago may still be on its way to the read model: send its Ledger-Position.',
   },
+  'access-key-not-found': {
+    status: 404,
+    title: 'No such access key',
+    description: 'No access key was issued under this id. GET /access-keys lists those there are.',
+  },
   'not-yet-reported': {
     status: 404,
     title: 'Not at that moment',
@@ -111,6 +116,16 @@ export const problems = {
     status: 409,
     title: 'The incident exists already',
     description: 'An incident has this identity already.',
+  },
+  'access-key-revoked': {
+    status: 409,
+    title: 'The access key is revoked',
+    description: 'A revoked key stays revoked, and as it was. Issue another one.',
+  },
+  'access-key-exists': {
+    status: 409,
+    title: 'The access key exists already',
+    description: 'An access key was issued under this id already.',
   },
   'revision-mismatch': {
     status: 412,
@@ -154,6 +169,11 @@ export const problems = {
     status: 422,
     title: 'The incident would have begun in the future',
     description: '`occurredAt` must not be later than `latest`. Check the clock of the reporter.',
+  },
+  'expiry-in-past': {
+    status: 422,
+    title: 'The access key would have expired already',
+    description: '`expiresAt` must lie in the future. To take a key away now, revoke it.',
   },
   'idempotency-key-reused': {
     status: 422,

@@ -1,8 +1,10 @@
+import type { AccessKeyRefusal } from '../aggregates/access-key/index.ts'
 import type { Refusal } from '../aggregates/incident/index.ts'
 
 /** What can go wrong when one asks something of the ledger. The HTTP layer alone knows status numbers. */
 export type LedgerFault =
   | Refusal
+  | AccessKeyRefusal
   /** If-Match named another revision than the incident has. */
   | { readonly code: 'revision-mismatch'; readonly expected: number; readonly actual: number }
   /** The same idempotency key came with another request before. */

@@ -1,5 +1,12 @@
 /** What the ledger offers to the rest of the system. `openLedger` in `open.ts` makes one. */
 import type {
+  AccessKey,
+  AccessKeyEvent,
+  AccessKeyId,
+  IssueBody,
+  KeyRevisionBody,
+} from '../aggregates/access-key/index.ts'
+import type {
   Incident,
   IncidentId,
   Instant,
@@ -13,6 +20,7 @@ export interface Ledger {
   readonly incidents: IncidentCommands
   readonly importIncident: ImportIncident
   readonly history: IncidentHistory
+  readonly accessKeys: AccessKeyRegister
   readonly subscribe: Subscribe
   readonly readAt: ReadAt
   readonly keyring: Keyring
@@ -156,6 +164,35 @@ export type Subscribe = (options: {
 
 /** The event at exactly this position of $all, or undefined where there is none. Throws `event-store-unavailable`. */
 export type ReadAt = (position: LedgerPosition) => Promise<LedgerRecord | undefined>
+
+/** Who may open the service. Every command throws LedgerError. */
+export interface AccessKeyRegister {
+  readonly issue: (body: IssueBody, context: KeyContext) => Promise<IssuedAccessKey>
+  readonly revise: (id: AccessKeyId, body: KeyRevisionBody, context: KeyContext) => Promise<AccessKey>
+  /** Of a key that is revoked already: as it is. */
+  readonly revoke: (id: AccessKeyId, context: KeyContext) => Promise<AccessKey>
+  /** As `Subscribe`, of the events of access keys only. One that this version cannot read is passed over, and logged. */
+  readonly follow: (
+    options: Omit<Parameters<Subscribe>[0], 'after'>,
+  ) => AsyncIterable<{ readonly records: readonly AccessKeyRecord[]; readonly caughtUp: boolean }>
+}
+
+/** Who asks, and why. */
+export type KeyContext = Pick<CommandContext, 'actor' | 'correlationId' | 'causationId' | 'traceparent'>
+
+/** The two secrets are shown this once. Neither is kept: of the key there is a hash, and the other can be derived again. */
+export interface IssuedAccessKey {
+  readonly accessKey: AccessKey
+  /** 32 characters of 0-9 A-Z a-z. */
+  readonly key: string
+}
+
+export interface AccessKeyRecord {
+  readonly keyId: AccessKeyId
+  readonly event: AccessKeyEvent
+  /** Of the event within the key's own history. */
+  readonly revision: number
+}
 
 /** What is derived from LEDGER_SECRET. */
 export interface Keyring {

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { openAccessKeyRegister } from './access-key-register.ts'
 import type { ChainLowerBound } from './chain.ts'
 import { openCodec } from './codec.ts'
 import { connectEventStore } from './connection.ts'
@@ -62,6 +63,7 @@ export async function openLedgerOn(store: EventStore, options: LedgerOptions): P
     incidents: openIncidentCommands({ ...terms, journal, pins, chainLowerBound }),
     importIncident: openImport(journal, terms),
     history: openIncidentHistory(journal, clock, appendDeadlineMs),
+    accessKeys: openAccessKeyRegister(store, { ...terms, log, closing: closing.signal }),
     subscribe: openSubscriptions(store, codec, log, closing.signal),
     readAt: async (position) => {
       const event = await store.readAt(position, appendDeadlineMs)

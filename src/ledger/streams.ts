@@ -1,10 +1,12 @@
 /** The names of the event store's streams, and which of them are the ledger. */
+import type { AccessKeyId } from '../aggregates/access-key/index.ts'
 import type { IncidentId } from '../aggregates/incident/index.ts'
 
 const incidentPrefix = 'incident-'
+export const accessKeyPrefix = 'accessKey-'
 
 /** The ledger itself: every event of these streams has a place (an index) in it. */
-export const ledgerPrefixes = [incidentPrefix, 'accessKey-'] as const
+export const ledgerPrefixes = [incidentPrefix, accessKeyPrefix] as const
 /** The ledger and, beside it, the keys that its sealed text needs. */
 export const ledgerAndVaultPrefixes = [...ledgerPrefixes, 'vault-'] as const
 
@@ -12,6 +14,10 @@ export const genesisStream = 'ledger-genesis'
 
 export function incidentStream(id: IncidentId): string {
   return `${incidentPrefix}${id}`
+}
+
+export function accessKeyStream(id: AccessKeyId): string {
+  return `${accessKeyPrefix}${id}`
 }
 
 /** Where the request with this id (of `requestId`) is pinned to what it was decided to mean. */

@@ -19,39 +19,52 @@ export function openSubscriptions(
   log: Pick<Logger, 'warn' | 'info'>,
   closing: AbortSignal,
 ): Subscribe {
-  return async function* subscribe({ after, batchSize, signal, onConnection }) {
-    const ended = AbortSignal.any([signal, closing])
-    let last = after
-    let failures = 0
-    while (!ended.aborted) {
-      const following = store.follow({
-        after: last,
-        prefixes: ledgerPrefixes,
-        batchSize,
-        signal: ended,
-        onConfirmed: () => {
-          if (failures > 0) log.info('subscribed to the event store again')
-          failures = 0
-          onConnection?.(true)
-        },
-      })
-      try {
-        for await (const { events, caughtUp } of following) {
-          const records = await codec.decode(advancing(events, last))
-          last = records.at(-1)?.position ?? last
-          if (records.length > 0 || caughtUp) yield { records, caughtUp }
-        }
-      } catch (error) {
-        failures += 1
-        onConnection?.(false)
-        log.warn(
-          { reason: error instanceof Error ? error.message : String(error), failures },
-          'lost the event store',
-        )
-      }
-      const pauseMs = Math.min(firstPauseMs * 2 ** failures, longestPauseMs)
-      if (!ended.aborted) await pause(jittered(pauseMs), undefined, { signal: ended }).catch(() => {})
+  return async function* subscribe(options) {
+    for await (const { events, caughtUp } of followed(store, ledgerPrefixes, options, log, closing)) {
+      yield { records: await codec.decode(events), caughtUp }
     }
+  }
+}
+
+/** As `Subscribe`, of the streams with these prefixes, and of events as they are stored. */
+export async function* followed(
+  store: EventStore,
+  prefixes: readonly string[],
+  { after, batchSize, signal, onConnection }: Parameters<Subscribe>[0],
+  log: Pick<Logger, 'warn' | 'info'>,
+  closing: AbortSignal,
+): ReturnType<EventStore['follow']> {
+  const ended = AbortSignal.any([signal, closing])
+  let last = after
+  let failures = 0
+  while (!ended.aborted) {
+    const following = store.follow({
+      after: last,
+      prefixes,
+      batchSize,
+      signal: ended,
+      onConfirmed: () => {
+        if (failures > 0) log.info('subscribed to the event store again')
+        failures = 0
+        onConnection?.(true)
+      },
+    })
+    try {
+      for await (const { events, caughtUp } of following) {
+        const advanced = advancing(events, last)
+        last = advanced.at(-1)?.position ?? last
+        if (advanced.length > 0 || caughtUp) yield { events: advanced, caughtUp }
+      }
+    } catch (error) {
+      failures += 1
+      onConnection?.(false)
+      log.warn(
+        { reason: error instanceof Error ? error.message : String(error), failures },
+        'lost the event store',
+      )
+    }
+    const pauseMs = Math.min(firstPauseMs * 2 ** failures, longestPauseMs)
+    if (!ended.aborted) await pause(jittered(pauseMs), undefined, { signal: ended }).catch(() => {})
   }
 }
 
