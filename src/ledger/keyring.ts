@@ -1,4 +1,11 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto'
 import type { Keyring } from './ledger.ts'
 
 /** LEDGER_SECRET, or an earlier one, with its number. */
@@ -15,6 +22,9 @@ export interface Secrets {
 }
 
 const keyBytes = 32
+const wrapCipher = 'aes-256-gcm'
+const nonceBytes = 12
+const tagBytes = 16
 const labelPrefix = 'incident-ledger/'
 
 /**
@@ -27,13 +37,18 @@ export function openKeyring({ current, previous }: Secrets): Keyring {
   if (secrets.size !== previous.length + 1) throw new RangeError('two ledger secrets have the same version')
   const keys = new Map<string, Buffer>()
 
-  function macUnder(version: number, purpose: string, data: string | Uint8Array): Buffer | undefined {
+  function keyUnder(version: number, purpose: string): Buffer | undefined {
     const secret = secrets.get(version)
     if (secret === undefined) return undefined
     const name = `${version}/${purpose}`
     const key = keys.get(name) ?? derivedKey(secret, purpose)
     keys.set(name, key)
-    return createHmac('sha256', key).update(data).digest()
+    return key
+  }
+
+  function macUnder(version: number, purpose: string, data: string | Uint8Array): Buffer | undefined {
+    const key = keyUnder(version, purpose)
+    return key && createHmac('sha256', key).update(data).digest()
   }
 
   function mac(purpose: string, data: string | Uint8Array): Buffer {
@@ -44,6 +59,33 @@ export function openKeyring({ current, previous }: Secrets): Keyring {
 
   return {
     mac,
+    everyMac: (purpose, data) =>
+      [...secrets.keys()].flatMap((version) => macUnder(version, purpose, data) ?? []),
+    wrap: (purpose, place, secret) => {
+      const key = keyUnder(current.version, purpose)
+      if (!key) throw new Error('the keyring has lost its current secret')
+      const nonce = randomBytes(nonceBytes)
+      const encryption = createCipheriv(wrapCipher, key, nonce, { authTagLength: tagBytes })
+      encryption.setAAD(Buffer.from(place))
+      const wrapped = [nonce, encryption.update(secret), encryption.final(), encryption.getAuthTag()]
+      return `${current.version}.${Buffer.concat(wrapped).toString('base64url')}`
+    },
+    unwrap: (purpose, place, wrapped) => {
+      const [version = '', encoded = ''] = wrapped.split('.')
+      const key = /^\d{1,15}$/.test(version) ? keyUnder(Number(version), purpose) : undefined
+      const bytes = Buffer.from(encoded, 'base64url')
+      if (key === undefined || bytes.length < nonceBytes + tagBytes) return undefined
+      const options = { authTagLength: tagBytes }
+      const decryption = createDecipheriv(wrapCipher, key, bytes.subarray(0, nonceBytes), options)
+      decryption.setAAD(Buffer.from(place))
+      decryption.setAuthTag(bytes.subarray(bytes.length - tagBytes))
+      try {
+        const opened = decryption.update(bytes.subarray(nonceBytes, bytes.length - tagBytes))
+        return Buffer.concat([opened, decryption.final()])
+      } catch {
+        return undefined
+      }
+    },
     sign: (purpose, data) => `${current.version}.${mac(purpose, data).toString('base64url')}`,
     verify: (purpose, data, signature) => {
       const [version = '', ...encoded] = signature.split('.')

@@ -198,6 +198,15 @@ export interface AccessKeyRecord {
 export interface Keyring {
   /** HMAC-SHA-256 under the current secret for a purpose, 32 bytes. */
   readonly mac: (purpose: string, data: string | Uint8Array) => Buffer
+  /** The same under every known secret, the current one first. */
+  readonly everyMac: (purpose: string, data: string | Uint8Array) => readonly Buffer[]
+  /**
+   * A secret encrypted for a purpose and a place (AES-256-GCM, the place as associated data): `<version>.<base64url>`, with the version of
+   * the ledger's secret that it is under.
+   */
+  readonly wrap: (purpose: string, place: string, secret: Uint8Array) => string
+  /** Undefined where it does not open: altered, of another place, or under a secret that is not known. */
+  readonly unwrap: (purpose: string, place: string, wrapped: string) => Buffer | undefined
   /** `<version>.<base64url>` of `mac`, and its check against any known version, in constant time. */
   readonly sign: (purpose: string, data: string) => string
   readonly verify: (purpose: string, data: string, signature: string) => boolean

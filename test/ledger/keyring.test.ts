@@ -36,3 +36,39 @@ test.each([
 test('two secrets of one version are refused', () => {
   expect(() => openKeyring({ current: first, previous: [{ ...second, version: 1 }] })).toThrow(RangeError)
 })
+
+test('what is wrapped opens for its purpose and its place only, also after the secret was rotated', () => {
+  const before = openKeyring({ current: { version: 1, value: 'the first secret' }, previous: [] })
+  const wrapped = before.wrap('vault', 'a place', Buffer.from('a key'))
+  const after = openKeyring({
+    current: { version: 2, value: 'the second secret' },
+    previous: [{ version: 1, value: 'the first secret' }],
+  })
+  expect(wrapped).toMatch(/^1\.[\w-]+$/)
+  expect(after.wrap('vault', 'a place', Buffer.from('a key'))).toMatch(/^2\./)
+  expect(after.unwrap('vault', 'a place', wrapped)).toEqual(Buffer.from('a key'))
+  expect(after.unwrap('vault', 'another place', wrapped)).toBeUndefined()
+  expect(after.unwrap('request', 'a place', wrapped)).toBeUndefined()
+  expect(
+    before.unwrap('vault', 'a place', after.wrap('vault', 'a place', Buffer.from('a key'))),
+  ).toBeUndefined()
+  for (const none of [
+    '',
+    '1',
+    '1.',
+    'x.AAAA',
+    `${wrapped.slice(0, -1)}${wrapped.endsWith('A') ? 'B' : 'A'}`,
+    '1.AAAA',
+  ]) {
+    expect(after.unwrap('vault', 'a place', none)).toBeUndefined()
+  }
+})
+
+test('a mac is known under every secret, the current one first', () => {
+  const rotated = openKeyring({
+    current: { version: 2, value: 'the second secret' },
+    previous: [{ version: 1, value: 'the first secret' }],
+  })
+  const first = openKeyring({ current: { version: 1, value: 'the first secret' }, previous: [] })
+  expect(rotated.everyMac('p', 'data')).toEqual([rotated.mac('p', 'data'), first.mac('p', 'data')])
+})
