@@ -3,13 +3,11 @@ import { type ServerWritableStream, status } from '@grpc/grpc-js'
 import type { EventLog } from './event-log.ts'
 import { type EventReader, firstReadable, isSoftDeleted, type StoredStream } from './event-reader.ts'
 import { END_OF_STREAM, type RecordedEvent } from './events.ts'
+import { createSender, type Send } from './message-runs.ts'
 import { encodeReadEvent, encodeStreamNotFound, type ResolvedEvent } from './read-messages.ts'
 import { parseReadRequest, type ReadRequest, UnreadableRequest } from './read-request.ts'
 import { failure, streamDeleted } from './refusals.ts'
 import { followAll, followStream } from './subscriptions.ts'
-
-/** Sends one message; resolves once the reader has room for more, and rejects when the call is over. */
-export type Send = (message: Buffer) => Promise<void> | undefined
 
 /** Raised when a reader's stream was, or is being, deleted for good. */
 export class StreamTombstoned extends Error {
@@ -26,7 +24,7 @@ export async function answerRead(
   const end = () => over.abort()
   call.on('cancelled', end)
   stopping.addEventListener('abort', end)
-  const send = createSend(call, over.signal)
+  const { send, flush } = createSender(call, over.signal)
   let streamName = ''
   try {
     const request = parseReadRequest(call.request)
@@ -34,28 +32,15 @@ export async function answerRead(
     if (request.maxCount !== undefined) await read(log.reader, request, request.maxCount, send)
     else if (request.streamName === undefined) await followAll(log, request, send, over.signal)
     else await followStream(log, request, request.streamName, send, over.signal)
+    flush()
     if (stopping.aborted) call.emit('error', nodeIsStopping)
     else call.end()
   } catch (error) {
     if (call.cancelled) return
+    flush()
     call.emit('error', stopping.aborted ? nodeIsStopping : toReadFailure(error, streamName))
   } finally {
     stopping.removeEventListener('abort', end)
-  }
-}
-
-function createSend(call: ServerWritableStream<ReadReq, Buffer>, over: AbortSignal): Send {
-  let waiting: PromiseWithResolvers<void> | undefined
-  call.on('drain', () => {
-    waiting?.resolve()
-    waiting = undefined
-  })
-  over.addEventListener('abort', () => waiting?.reject(over.reason))
-  return (message) => {
-    over.throwIfAborted()
-    if (call.write(message)) return undefined
-    waiting = Promise.withResolvers()
-    return waiting.promise
   }
 }
 

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { EventLog } from './event-log.ts'
 import { firstReadable, isSoftDeleted } from './event-reader.ts'
 import { END_OF_STREAM, type RecordedEvent } from './events.ts'
-import { isYoungEnough, resolve, type Send, StreamTombstoned } from './read-calls.ts'
+import type { Send } from './message-runs.ts'
+import { isYoungEnough, resolve, StreamTombstoned } from './read-calls.ts'
 import {
   caughtUp,
   encodeCheckpoint,
@@ -40,7 +41,7 @@ export async function followAll(
       if (!(await liveness.reachedEnd())) await tail.next(undefined, over)
       continue
     }
-    if (recent === undefined && events.length >= PAGE_EVENTS) await liveness.lost()
+    if (recent === undefined && tail.lastPosition - cursor >= PAGE_EVENTS) await liveness.lost()
     for (const event of events) {
       cursor = event.position
       if (request.filter?.matches(event) !== false) {
@@ -80,7 +81,7 @@ export async function followStream(
       if (!(await liveness.reachedEnd())) await tail.next(streamName, over)
       continue
     }
-    if (events.length >= PAGE_EVENTS) await liveness.lost()
+    if (stream.lastRevision - cursor >= PAGE_EVENTS) await liveness.lost()
     const isYoung = isYoungEnough(stream)
     for (const event of events) {
       cursor = event.revision
