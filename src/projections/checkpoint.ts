@@ -29,27 +29,33 @@ const checkpointMoved = 'IL001'
 const firstRetryMs = 100
 const longestRetryMs = 2_000
 
+/** The operator's sentence where the store has something else, or nothing, where a checkpoint's event should be. */
+export type ForeignStore = (checkpoint: Checkpoint, found: 'another event' | 'no event') => string
+
 /**
  * Holds a checkpoint against the event store: the event there must still be the same. Waits while the store cannot be reached.
  *
  * @throws ProjectorStopped where the store is another one, or was restored to an earlier time.
  */
 export async function verifyCheckpoint(
-  { index, position, eventId }: Checkpoint,
+  checkpoint: Checkpoint,
   readAt: ReadAt,
   signal: AbortSignal,
   log: Logger,
+  foreign: ForeignStore = foreignToReadModel,
 ): Promise<void> {
+  const { position, eventId } = checkpoint
   if (position === undefined) return
   const found = await readPatiently(position, readAt, signal, log)
   if (found?.id === eventId) return
-  throw new ProjectorStopped(
-    `The event store has ${found ? 'another event' : 'no event'} where the read model's last event, ${eventId} ` +
-      `(index ${index}, position ${position.commit}/${position.prepare}), should be: it is another store, or was restored ` +
-      'to an earlier time. Nothing is projected over it. Connect the right store; or, to begin anew from this one, stop the ' +
-      'service and drop the schemas ledger and read_model.',
-  )
+  throw new ProjectorStopped(foreign(checkpoint, found ? 'another event' : 'no event'))
 }
+
+const foreignToReadModel: ForeignStore = ({ index, position, eventId }, found) =>
+  `The event store has ${found} where the read model's last event, ${eventId} ` +
+  `(index ${index}, position ${position?.commit}/${position?.prepare}), should be: it is another store, or was restored ` +
+  'to an earlier time. Nothing is projected over it. Connect the right store; or, to begin anew from this one, stop the ' +
+  'service and drop the schemas ledger and read_model.'
 
 /** `lock`: nobody moves it until the transaction ends. */
 export async function readCheckpoint(

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Ledger } from '../ledger/ledger.ts'
-import { type Checkpoint, verifyCheckpoint } from './checkpoint.ts'
+import { type Checkpoint, type ForeignStore, verifyCheckpoint } from './checkpoint.ts'
 import { lead, type Term } from './leadership.ts'
 import type { LedgerBatch } from './ledger-batch.ts'
 
@@ -9,6 +9,8 @@ export interface Projection {
   readonly name: string
   /** The most events that one `apply` is given. */
   readonly batchSize: number
+  /** What is said where its last event is not the store's. Default: the read model's words. */
+  readonly foreign?: ForeignStore
   /** The last event that it contains, as it was left by whoever led before. */
   readonly checkpoint: (term: Term) => Promise<Checkpoint>
   /** Begins a leader's work, after the checkpoint was found to be the store's. Its resources live as long as the term. */
@@ -42,7 +44,8 @@ export interface ProjectorOptions {
 export async function runProjector(projection: Projection, options: ProjectorOptions): Promise<void> {
   const { ledger, log } = options
   await lead({ ...options, name: projection.name }, async (term) => {
-    const verify = (checkpoint: Checkpoint) => verifyCheckpoint(checkpoint, ledger.readAt, term.signal, log)
+    const verify = (checkpoint: Checkpoint) =>
+      verifyCheckpoint(checkpoint, ledger.readAt, term.signal, log, projection.foreign)
     await verify(await projection.checkpoint(term))
     const projecting = await projection.begin(term)
 

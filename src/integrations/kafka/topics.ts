@@ -29,7 +29,12 @@ export const topicDefinitions: Readonly<Record<TopicRole, TopicDefinition>> = {
     config: { 'cleanup.policy': 'delete', 'retention.ms': days(30) },
   },
   state: { name: 'incidents.state', partitions: 6, config: compaction },
-  publisher: { name: 'incidents.publisher', partitions: 1, config: { 'cleanup.policy': 'compact' } },
+  // A position with each transaction: in small segments, so that they are soon compacted.
+  publisher: {
+    name: 'incidents.publisher',
+    partitions: 1,
+    config: { 'cleanup.policy': 'compact', 'segment.bytes': String(16 * 1024 * 1024) },
+  },
   reports: {
     name: 'incidents.reports',
     partitions: 6,
