@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
+import type { KafkaSettings } from './integrations/kafka/connection.ts'
 
 /** Where package.json lies, from src/ and from dist/ alike. */
 export const projectRoot = fileURLToPath(new URL('..', import.meta.url))
@@ -56,6 +57,8 @@ const list = (value: string) =>
     .map((part) => part.trim())
     .filter((part) => part !== '')
 
+const kafkaFiles = ['KAFKA_TLS_CA_FILE', 'KAFKA_TLS_CERTIFICATE_FILE', 'KAFKA_TLS_KEY_FILE'] as const
+
 const environment = z
   .object({
     /** Address to listen on. Anything but a loopback address needs an X_ACCESS_KEY of your own. */
@@ -75,6 +78,30 @@ const environment = z
     DATABASE_URL: url('postgres', 'postgresql').optional(),
     /** Redis. Unset: a cache within the process that leads the projection. */
     REDIS_URL: url('redis', 'rediss').optional(),
+    /** Kafka: host:port of some of its brokers, joined by commas. Unset: nothing is published, and no reports come in that way. */
+    KAFKA_BROKERS: z
+      .string()
+      .transform(list)
+      .pipe(z.array(z.string().regex(/^[^\s:/]+:\d{1,5}$/, 'must be host:port, joined by commas')))
+      .default([]),
+    /** Before the names of topics, groups and transactional ids, so that several ledgers can share a cluster. */
+    KAFKA_TOPIC_PREFIX: z
+      .string()
+      .regex(/^[a-zA-Z0-9._-]{1,100}$/, 'must be 1 to 100 characters of a-z A-Z 0-9 . _ -')
+      .optional(),
+    /** The brokers speak TLS. Files are PEM; without KAFKA_TLS_CA_FILE the system's authorities hold. */
+    KAFKA_TLS: flag.default(false),
+    KAFKA_TLS_CA_FILE: z.string().optional(),
+    /** The certificate that this client shows, and its key. */
+    KAFKA_TLS_CERTIFICATE_FILE: z.string().optional(),
+    KAFKA_TLS_KEY_FILE: z.string().optional(),
+    KAFKA_SASL_MECHANISM: z
+      .enum(['plain', 'scram-sha-256', 'scram-sha-512'], {
+        error: 'must be plain, scram-sha-256 or scram-sha-512',
+      })
+      .optional(),
+    KAFKA_SASL_USERNAME: z.string().optional(),
+    KAFKA_SASL_PASSWORD: z.string().optional(),
     /** What all derived keys come from. Unset: made at first start under DATA_DIR; required with EVENTSTORE_URL. */
     LEDGER_SECRET: secret.optional(),
     /** Earlier secrets, each with its version, joined by commas. */
@@ -115,6 +142,17 @@ const environment = z
     if (variables.EVENTSTORE_URL && !variables.LEDGER_SECRET) {
       refuse('LEDGER_SECRET', 'must be set when EVENTSTORE_URL is: it belongs to that store for good')
     }
+    if (variables.KAFKA_SASL_MECHANISM) {
+      for (const name of ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'] as const) {
+        if (!variables[name]) refuse(name, 'must be set when KAFKA_SASL_MECHANISM is')
+      }
+    }
+    if (!variables.KAFKA_TLS) {
+      for (const name of kafkaFiles) if (variables[name]) refuse(name, 'means nothing without KAFKA_TLS=true')
+    }
+    if (!variables.KAFKA_TLS_CERTIFICATE_FILE !== !variables.KAFKA_TLS_KEY_FILE) {
+      refuse('KAFKA_TLS_KEY_FILE', 'and KAFKA_TLS_CERTIFICATE_FILE must be set together')
+    }
     const versions = [variables.LEDGER_SECRET, ...variables.LEDGER_SECRET_PREVIOUS].flatMap(
       (one) => one?.version ?? [],
     )
@@ -133,6 +171,7 @@ export interface Config {
   readonly eventStoreUrl: string | undefined
   readonly databaseUrl: string | undefined
   readonly redisUrl: string | undefined
+  readonly kafka: KafkaSettings | undefined
   readonly secret: Secret | undefined
   readonly previousSecrets: readonly Secret[]
   readonly ledgerPublic: boolean
@@ -177,7 +216,7 @@ export function readConfig(
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems.join('\n'))
 
   const { data } = parsed
-  const path = (name: 'DATA_DIR' | 'ACCESS_KEYS_FILE') =>
+  const path = (name: 'DATA_DIR' | 'ACCESS_KEYS_FILE' | (typeof kafkaFiles)[number]) =>
     data[name] && resolve(variables[name] ? workingDirectory : root, data[name])
   return {
     host: data.HOST,
@@ -189,12 +228,38 @@ export function readConfig(
     eventStoreUrl: data.EVENTSTORE_URL,
     databaseUrl: data.DATABASE_URL,
     redisUrl: data.REDIS_URL,
+    kafka: kafkaSettings(data, path),
     secret: data.LEDGER_SECRET,
     previousSecrets: data.LEDGER_SECRET_PREVIOUS,
     ledgerPublic: data.LEDGER_PUBLIC,
     roles: new Set(data.ROLES),
     logLevel: data.LOG_LEVEL,
     logFormat: data.LOG_FORMAT,
+  }
+}
+
+function kafkaSettings(
+  data: z.output<typeof environment>,
+  path: (name: (typeof kafkaFiles)[number]) => string | undefined,
+): KafkaSettings | undefined {
+  if (data.KAFKA_BROKERS.length === 0) return undefined
+  return {
+    brokers: data.KAFKA_BROKERS,
+    topicPrefix: data.KAFKA_TOPIC_PREFIX ?? '',
+    ...(data.KAFKA_TLS && {
+      tls: {
+        caFile: path('KAFKA_TLS_CA_FILE'),
+        certificateFile: path('KAFKA_TLS_CERTIFICATE_FILE'),
+        keyFile: path('KAFKA_TLS_KEY_FILE'),
+      },
+    }),
+    ...(data.KAFKA_SASL_MECHANISM && {
+      sasl: {
+        mechanism: data.KAFKA_SASL_MECHANISM,
+        username: data.KAFKA_SASL_USERNAME ?? '',
+        password: data.KAFKA_SASL_PASSWORD ?? '',
+      },
+    }),
   }
 }
 

@@ -51,6 +51,17 @@ test.each([
   ],
   ['PUBLIC_URL', { PUBLIC_URL: 'https://' }, 'PUBLIC_URL must be a URL that begins with http:// or https://'],
   ['LEDGER_PUBLIC', { LEDGER_PUBLIC: 'yes' }, 'LEDGER_PUBLIC must be true or false'],
+  ['KAFKA_BROKERS', { KAFKA_BROKERS: 'kafka' }, 'KAFKA_BROKERS must be host:port, joined by commas'],
+  [
+    'KAFKA_SASL_MECHANISM',
+    { KAFKA_SASL_MECHANISM: 'gssapi' },
+    'KAFKA_SASL_MECHANISM must be plain, scram-sha-256 or scram-sha-512',
+  ],
+  [
+    'KAFKA_TLS_CA_FILE',
+    { KAFKA_TLS_CA_FILE: 'ca.pem' },
+    'KAFKA_TLS_CA_FILE means nothing without KAFKA_TLS=true',
+  ],
 ])('a bad %s stops the start with one line that says what it must be', (_name, variables, line) => {
   expect(problemsOf(variables)).toEqual([line])
 })
@@ -84,4 +95,37 @@ test('secrets carry versions, each its own', () => {
   expect(config.secret).toEqual({ version: 2, value: newer })
   expect(config.previousSecrets).toEqual([{ version: 1, value: older }])
   expect(problemsOf({ LEDGER_SECRET: newer, LEDGER_SECRET_PREVIOUS: older })).toHaveLength(1)
+})
+
+test('Kafka is reached with TLS and SASL as they are set, files from where the variable was set', () => {
+  const variables = {
+    KAFKA_BROKERS: 'one:9093, two:9093',
+    KAFKA_TLS: 'true',
+    KAFKA_TLS_CA_FILE: 'ca.pem',
+    KAFKA_SASL_MECHANISM: 'scram-sha-512',
+    KAFKA_SASL_USERNAME: 'ledger',
+    KAFKA_SASL_PASSWORD: 'secret',
+    KAFKA_TOPIC_PREFIX: 'prod.',
+  }
+  const place = root()
+  expect(readConfig(variables, place).kafka).toEqual({
+    brokers: ['one:9093', 'two:9093'],
+    topicPrefix: 'prod.',
+    tls: { caFile: join(place.root, 'ca.pem'), certificateFile: undefined, keyFile: undefined },
+    sasl: { mechanism: 'scram-sha-512', username: 'ledger', password: 'secret' },
+  })
+  expect(readConfig({}, place).kafka).toBeUndefined()
+})
+
+test('a SASL mechanism without a name and a password, and a certificate without its key, stop the start', () => {
+  const problems = problemsOf({
+    KAFKA_SASL_MECHANISM: 'plain',
+    KAFKA_TLS: 'true',
+    KAFKA_TLS_CERTIFICATE_FILE: 'client.pem',
+  })
+  expect(problems).toEqual([
+    'KAFKA_SASL_USERNAME must be set when KAFKA_SASL_MECHANISM is',
+    'KAFKA_SASL_PASSWORD must be set when KAFKA_SASL_MECHANISM is',
+    'KAFKA_TLS_KEY_FILE and KAFKA_TLS_CERTIFICATE_FILE must be set together',
+  ])
 })
