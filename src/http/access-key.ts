@@ -1,6 +1,7 @@
 /** A key that opens the service, as far as it is known here: never the key itself. */
-export const scopes = ['read', 'write', 'audit', 'admin'] as const
-export type Scope = (typeof scopes)[number]
+import { type Scope, scopes } from '../aggregates/access-key/index.ts'
+
+export { type Scope, scopes }
 
 export interface AccessKey {
   /** Public, and the same for ever: the scope of idempotency keys, and the actor of events. */
@@ -8,6 +9,8 @@ export interface AccessKey {
   readonly name: string
   readonly scopes: ReadonlySet<Scope>
   readonly expiresAtMs: number | undefined
+  /** Whether it opens nothing but to signed requests. */
+  readonly requiresSignature: boolean
 }
 
 /** The id under which X_ACCESS_KEY acts. */

@@ -25,6 +25,7 @@ import { pageCache } from './page-cache.ts'
 import { HttpProblem, problemAnswer } from './problems.ts'
 import { recent } from './recent.ts'
 import { correlationId, errorRecord, logRequests } from './request-log.ts'
+import { accessKeyRoutes } from './routes/access-keys.ts'
 import { incidentDifference } from './routes/difference.ts'
 import { eventStream } from './routes/event-stream.ts'
 import { eventList } from './routes/events.ts'
@@ -38,6 +39,7 @@ import { metricsPage } from './routes/metrics.ts'
 import { problemPages } from './routes/problem-pages.ts'
 import { serviceDocuments } from './routes/service-documents.ts'
 import { stats } from './routes/stats.ts'
+import { openSignedRequests, requireSignedBody } from './signed-requests/check.ts'
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -64,7 +66,7 @@ export function buildApp(given: HttpDependencies): App {
 
   logRequests(app, given.logger)
   fenceOff(app, given)
-  guardRoutes(app, given.accessKeys)
+  guardRoutes(app, given.accessKeys, openSignedRequests(given))
   describeRoutes(app, given.version)
   app.register((scope, _options, done) => {
     const declared = declaredMethods(scope)
@@ -106,7 +108,10 @@ function server({ logger }: HttpDependencies, limits: HttpLimits): App {
   app.addContentTypeParser<Buffer>(
     jsonTypes,
     { parseAs: 'buffer' },
-    async (_: FastifyRequest, body: Buffer) => parseJsonBody(body),
+    async (request: FastifyRequest, body: Buffer) => {
+      requireSignedBody(request, body)
+      return parseJsonBody(body)
+    },
   )
   app.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (data) => {
     const { success, data: value, error } = schema.safeParse(data)
@@ -156,7 +161,18 @@ interface Parts {
 }
 
 function mountRoutes(app: App, { given, limits, feed, health, metrics, draining }: Parts): void {
-  const { incidents, history, queries, announcements, accessKeys, keyring, clock, version } = given
+  const {
+    incidents,
+    history,
+    queries,
+    announcements,
+    accessKeys,
+    register,
+    directory,
+    keyring,
+    clock,
+    version,
+  } = given
   const { visibilityMs, provisionalMs } = limits
   const commands = { announcements, metrics, visibilityMs }
   const reads = { showingPosition: showingPosition(announcements, visibilityMs), clock, provisionalMs }
@@ -171,6 +187,7 @@ function mountRoutes(app: App, { given, limits, feed, health, metrics, draining 
   eventList(app, queries, lists)
   eventStream(app, feed, accessKeys)
   stats(app, queries, lists)
+  accessKeyRoutes(app, { register, directory, keyring, visibilityMs, clock })
   healthChecks(app, { report: health, accessKeys, draining, version })
   metricsPage(app, given.metrics)
   problemPages(app)

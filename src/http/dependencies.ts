@@ -1,8 +1,10 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import type { IncidentCommands, IncidentHistory, Keyring } from '../ledger/ledger.ts'
+import type { AccessKeyRegister, IncidentCommands, IncidentHistory, Keyring } from '../ledger/ledger.ts'
+import type { AccessKeyDirectory } from '../projections/access-key-directory.ts'
 import type { Announcements, Queries, ReadModelHealth } from '../projections/read-model.ts'
 import type { AccessKeys } from './access-keys.ts'
+import type { Nonces } from './signed-requests/nonces.ts'
 
 /** What the HTTP layer speaks to. All of it is owned, and closed, by whoever calls `buildApp`. */
 export interface HttpDependencies {
@@ -10,9 +12,14 @@ export interface HttpDependencies {
   readonly history: IncidentHistory
   readonly queries: Queries
   readonly announcements: Announcements
+  /** Who may enter. */
   readonly accessKeys: AccessKeys
+  /** Where the keys of the ledger are issued and revoked, and the ones there are. */
+  readonly register: Pick<AccessKeyRegister, 'issue' | 'revise' | 'revoke'>
+  readonly directory: Pick<AccessKeyDirectory, 'all' | 'byId' | 'shown'>
+  readonly nonces: Pick<Nonces, 'use'>
   readonly health: () => Promise<HealthReport>
-  readonly keyring: Pick<Keyring, 'sign' | 'verify'>
+  readonly keyring: Pick<Keyring, 'mac' | 'everyMac' | 'sign' | 'verify'>
   readonly metrics: Registry
   readonly logger: Logger
   /** Names that the Host header may have beside those of loopback: PUBLIC_URL's, a HOST that is a name. */
@@ -28,6 +35,21 @@ export interface HttpDependencies {
 export interface HealthReport {
   readonly eventStore: { readonly ok: boolean; readonly reason?: string }
   readonly readModel: ReadModelHealth
+  /** Of the events to Kafka. Absent where this process publishes none. */
+  readonly publisher?:
+    | {
+        readonly state: 'leading' | 'standby' | 'waiting' | 'stopped'
+        readonly reason?: string
+        readonly publishedIndex: number | null
+      }
+    | undefined
+}
+
+/** Events that queries show and Kafka does not have yet; null where this process does not know. */
+export function unpublishedEvents({ readModel, publisher }: HealthReport): number | null {
+  if (publisher === undefined || publisher.publishedIndex === null || publisher.state === 'standby')
+    return null
+  return Math.max(0, readModel.projector.announcedIndex - publisher.publishedIndex)
 }
 
 export interface HttpLimits {

@@ -98,6 +98,25 @@ export const health = {
   lag: { announcedIndex: 41, secondsSinceBeat: 0.2 },
 }
 
+export const accessKeyIssue = { name: 'payments pager', scopes: ['read', 'write'] }
+
+export const accessKey = {
+  id: '01980d5e-5c00-7000-8000-0a1b2c3d4e5f',
+  name: 'payments pager',
+  scopes: ['read', 'write'],
+  status: 'active',
+  expiresAt: null,
+  requiresSignature: false,
+  issuedAt: '2026-01-31T08:00:00.000Z',
+  updatedAt: '2026-01-31T08:00:00.000Z',
+}
+
+export const issuedAccessKey = {
+  ...accessKey,
+  key: 'An-access-key-of-32-characters..',
+  signingSecret: 'a-secret-of-43-characters',
+}
+
 export const problem = {
   type: '/problems/illegal-transition',
   title: 'The status cannot change like that',

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type AccessKey, type Scope, scopes } from './access-key.ts'
 import type { AccessKeys } from './access-keys.ts'
 import { HttpProblem } from './problems.ts'
+import { isSigned, type SignedRequests } from './signed-requests/check.ts'
 
 /** What a route asks of its callers: a key with this scope, or nothing at all. */
 export type Access = Scope | 'public'
@@ -26,7 +27,7 @@ declare module 'fastify' {
  * `config.access`, or it fails to register; only one that says `public` is open. An unknown path asks for a key too.
  * The guard lets nothing through by path: a path can be spelled in many ways, a route is one.
  */
-export function guardRoutes(app: FastifyInstance, accessKeys: AccessKeys): void {
+export function guardRoutes(app: FastifyInstance, accessKeys: AccessKeys, signed: SignedRequests): void {
   app.decorateRequest('accessKey', undefined)
   app.addHook('onRoute', function (route) {
     const access = route.config?.access ?? this.accessOfRoutes
@@ -40,16 +41,41 @@ export function guardRoutes(app: FastifyInstance, accessKeys: AccessKeys): void 
   app.addHook('onRequest', (request, _reply, done) => {
     const { access } = request.routeOptions.config
     if (access === 'public') return done()
-    const key = keyOf(request.headers, accessKeys)
+    if (isSigned(request.headers)) {
+      signed.check(request).then((key) => admit(request, key, access, done), done)
+      return
+    }
+    const key = presentedKey(request.headers, accessKeys)
     if (!key) return done(unauthorized())
-    request.accessKey = key
-    if (access && !key.scopes.has(access)) return done(new HttpProblem('scope-missing', { scope: access }))
-    done()
+    if (key.requiresSignature) return done(new HttpProblem('signature-required'))
+    admit(request, key, access, done)
   })
 }
 
-/** The key that a request carries, if it is a valid one. */
-export function keyOf(headers: IncomingHttpHeaders, accessKeys: AccessKeys): AccessKey | undefined {
+function admit(
+  request: FastifyRequest,
+  key: AccessKey,
+  access: Access | undefined,
+  done: (error?: Error) => void,
+): void {
+  request.accessKey = key
+  const isMissing = access !== undefined && access !== 'public' && !key.scopes.has(access)
+  done(isMissing ? new HttpProblem('scope-missing', { scope: access }) : undefined)
+}
+
+/** The key that an unsigned request opens the service with, if it carries one. */
+export function keyOf(
+  headers: IncomingHttpHeaders,
+  accessKeys: Pick<AccessKeys, 'find'>,
+): AccessKey | undefined {
+  const key = presentedKey(headers, accessKeys)
+  return key?.requiresSignature ? undefined : key
+}
+
+function presentedKey(
+  headers: IncomingHttpHeaders,
+  accessKeys: Pick<AccessKeys, 'find'>,
+): AccessKey | undefined {
   const credential = credentialOf(headers)
   return credential ? accessKeys.find(credential) : undefined
 }
@@ -60,7 +86,7 @@ export function callerOf({ accessKey, routeOptions }: FastifyRequest): AccessKey
   return accessKey
 }
 
-/** X-Access-Key; or the same key as bearer token or Basic password, for senders that cannot set a header of their own. */
+/** The key as the caller sent it: X-Access-Key; or the same key as bearer token or Basic password, for senders that cannot set a header of their own. */
 function credentialOf(headers: IncomingHttpHeaders): string | undefined {
   const key = headers['x-access-key']
   if (key !== undefined) return String(key)

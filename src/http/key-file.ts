@@ -67,7 +67,13 @@ async function readKeys(path: string): Promise<Keys> {
     if (byId.has(name)) throw new Error(`${path}: two keys have the name ${name}`)
     if (byDigest.has(sha256)) throw new Error(`${path}: ${name} has the digest of another key`)
     const expiresAtMs = expiresAt && Date.parse(expiresAt)
-    const key = { id: name, name, scopes: new Set(granted), expiresAtMs: expiresAtMs || undefined }
+    const key: AccessKey = {
+      id: name,
+      name,
+      scopes: new Set(granted),
+      expiresAtMs: expiresAtMs || undefined,
+      requiresSignature: false,
+    }
     byDigest.set(sha256, key)
     byId.set(name, key)
   }

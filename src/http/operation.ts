@@ -5,7 +5,7 @@ import { type ProblemSlug, problems } from './problems.ts'
 /** A route as the OpenAPI document describes it. */
 export interface Operation {
   readonly access: Access
-  readonly tag: 'Incidents' | 'Events' | 'Service'
+  readonly tag: 'Incidents' | 'Events' | 'Access keys' | 'Service'
   readonly summary: string
   readonly description: string
   /** By status, what the route answers when all is well. */
@@ -73,11 +73,26 @@ export function problemsByStatus(described: Operation, parts: RequestParts): Map
     'foreign-host',
     'headers-too-large',
     'internal-error',
-    ...(described.access === 'public' ? [] : (['access-key-required', 'scope-missing'] as const)),
+    ...(described.access === 'public'
+      ? []
+      : ([
+          'access-key-required',
+          'signature-required',
+          'signature-invalid',
+          'signature-replayed',
+          'signature-unverifiable',
+          'scope-missing',
+        ] as const)),
     ...(parts.params ? (['invalid-path'] as const) : []),
     ...(parts.querystring ? (['invalid-query'] as const) : []),
     ...(parts.body
-      ? (['malformed-json', 'body-too-large', 'unsupported-media-type', 'invalid-body'] as const)
+      ? ([
+          'malformed-json',
+          'digest-mismatch',
+          'body-too-large',
+          'unsupported-media-type',
+          'invalid-body',
+        ] as const)
       : []),
     ...(described.requestHeaders?.some((header) => header !== 'If-None-Match')
       ? (['invalid-header'] as const)

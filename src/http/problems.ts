@@ -55,6 +55,28 @@ export const problems = {
     description:
       'Send a valid access key in the header X-Access-Key, or as the bearer token or Basic password of Authorization. The key that came, if any, is not known or has expired.',
   },
+  'signature-required': {
+    status: 401,
+    title: 'The request must be signed',
+    description:
+      'This access key opens the service to signed requests only: send Signature-Input and Signature (RFC 9421) instead of the key. The docs show how.',
+  },
+  'signature-invalid': {
+    status: 401,
+    title: 'The signature is not taken',
+    description: '`reason` says why. The docs show what a signature must cover, and how it is made.',
+  },
+  'signature-replayed': {
+    status: 401,
+    title: 'The signature was used before',
+    description: 'Each signature is taken once. Sign the request anew, with another nonce.',
+  },
+  'digest-mismatch': {
+    status: 400,
+    title: 'The body is not the one that was signed',
+    description:
+      'Content-Digest must be the SHA-256 or SHA-512 digest of the bytes of the body, as they are sent (RFC 9530).',
+  },
   'scope-missing': {
     status: 403,
     title: 'The access key may not do this',
@@ -214,6 +236,13 @@ export const problems = {
     status: 503,
     title: 'The event store cannot be reached',
     description: 'Nothing was changed. Reads of current state may still work. Try again.',
+    retryAfterSeconds: 2,
+  },
+  'signature-unverifiable': {
+    status: 503,
+    title: 'Signed requests cannot be checked now',
+    description:
+      'Whether the signature was used before, or its key was revoked, cannot be found out just now. Nothing was done. Try again, with a new signature.',
     retryAfterSeconds: 2,
   },
   'read-model-unavailable': {

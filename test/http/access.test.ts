@@ -75,9 +75,11 @@ describe('the door', () => {
   })
 })
 
+const noKeys = { find: () => undefined, byId: () => undefined, isCurrent: () => true }
+
 test('a route that declares no scope does not register', async () => {
   const app = Fastify()
-  guardRoutes(app, { find: () => undefined, holds: () => false })
+  guardRoutes(app, noKeys, { check: () => Promise.reject(new Error('nothing is signed here')) })
   expect(() => app.get('/new', () => 'open')).toThrow(/GET \/new must declare config.access/)
   await app.close()
 })
@@ -128,47 +130,39 @@ describe('access keys', () => {
   function entry(name: string, expiresAt?: string) {
     return { name, sha256: createHash('sha256').update(name).digest('hex'), scopes: ['read'], expiresAt }
   }
-  const options = { loopback: true, clock: () => 0, onError: () => {} }
+  const configured = { value: 'a key that opens everything', isDefault: false }
+  const directory = { byDigest: () => undefined, byId: () => undefined, isCurrent: () => true }
+  const options = { configured, directory, clock: () => 0, onError: () => {} }
 
-  test('the default key may do everything but administer, on loopback only', async () => {
-    const opened = await openAccessKeys({ ...options, configuredKey: 'key' })
-    expect([...(opened.find('key')?.scopes ?? [])]).toEqual(['read', 'write', 'audit'])
-    expect(opened.find('Key')).toBeUndefined()
-    await expect(openAccessKeys({ ...options, loopback: false, configuredKey: 'key' })).rejects.toThrow(
-      /loopback/,
-    )
-  })
-
-  test('a key of one’s own must be long', async () => {
-    const long = 'x'.repeat(24)
-    const opened = await openAccessKeys({ ...options, loopback: false, configuredKey: long })
-    expect(opened.find(long)?.scopes).toContain('admin')
-    await expect(openAccessKeys({ ...options, configuredKey: 'x'.repeat(23) })).rejects.toThrow(
-      /24 characters/,
-    )
+  test('the default key may do everything but administer; one of the operator’s own may do that too', async () => {
+    const byDefault = await openAccessKeys({ ...options, configured: { value: 'key', isDefault: true } })
+    expect([...(byDefault.find('key')?.scopes ?? [])]).toEqual(['read', 'write', 'audit'])
+    expect(byDefault.find('Key')).toBeUndefined()
+    const own = await openAccessKeys(options)
+    expect(own.find(configured.value)?.scopes).toContain('admin')
   })
 
   test('those of a file hold until they expire, are removed, or the file is gone', async () => {
     const path = await keyFile(JSON.stringify({ keys: [entry('ann'), entry('bob', '2026-02-01T00:00:00Z')] }))
     let nowMs = Date.parse('2026-01-31T23:59:59Z')
     const onError = vi.fn()
-    const opened = await openAccessKeys({ loopback: true, keyFile: path, clock: () => nowMs, onError })
+    const opened = await openAccessKeys({ ...options, keyFile: path, clock: () => nowMs, onError })
     onTestFinished(opened.close)
     expect(opened.find('ann')).toMatchObject({ id: 'ann', name: 'ann' })
-    expect(opened.holds('bob')).toBe(true)
+    expect(opened.byId('bob')).toBeDefined()
     nowMs += 1_000
     expect(opened.find('bob')).toBeUndefined()
-    expect(opened.holds('bob')).toBe(false)
+    expect(opened.byId('bob')).toBeUndefined()
 
     await writeFile(path, '{ not json')
-    await vi.waitFor(() => expect(onError).toHaveBeenCalledTimes(1), 5_000)
-    expect(opened.holds('ann')).toBe(true)
+    await vi.waitFor(() => expect(onError).toHaveBeenCalledTimes(1), 30_000)
+    expect(opened.byId('ann')).toBeDefined()
     await writeFile(path, JSON.stringify({ keys: [entry('carl')] }))
-    await vi.waitFor(() => expect(opened.holds('carl')).toBe(true), 5_000)
+    await vi.waitFor(() => expect(opened.byId('carl')).toBeDefined(), 30_000)
     expect(opened.find('ann')).toBeUndefined()
     await rm(path)
-    await vi.waitFor(() => expect(opened.holds('carl')).toBe(false), 5_000)
-  })
+    await vi.waitFor(() => expect(opened.byId('carl')).toBeUndefined(), 30_000)
+  }, 100_000)
 
   test.each([
     ['is no JSON', '{', /is not JSON/],

@@ -16,7 +16,7 @@ const querystring = z.strictObject({
 })
 
 /** GET /events/stream */
-export function eventStream(app: App, feed: EventFeed, accessKeys: Pick<AccessKeys, 'holds'>): void {
+export function eventStream(app: App, feed: EventFeed, accessKeys: Pick<AccessKeys, 'byId'>): void {
   const described = operation(
     {
       access: 'read',
@@ -41,7 +41,7 @@ export function eventStream(app: App, feed: EventFeed, accessKeys: Pick<AccessKe
     const stream = await feed.open({
       after: lastEventId(request.headers),
       filter: given(request.query),
-      mayRead: () => accessKeys.holds(id),
+      mayRead: () => accessKeys.byId(id)?.scopes.has('read') === true,
       signal: gone.signal,
     })
     if (!stream) throw new HttpProblem('too-many-streams')

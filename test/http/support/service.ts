@@ -7,7 +7,11 @@ import { type AccessKey, type Scope, scopes } from '../../../src/http/access-key
 import type { AccessKeys } from '../../../src/http/access-keys.ts'
 import { buildApp } from '../../../src/http/app.ts'
 import type { HealthReport, HttpDependencies } from '../../../src/http/dependencies.ts'
+import type { Nonces } from '../../../src/http/signed-requests/nonces.ts'
+import { openAccessKeyRegister } from '../../../src/ledger/access-key-register.ts'
 import { openKeyring } from '../../../src/ledger/keyring.ts'
+import { openAccessKeyDirectory } from '../../../src/projections/access-key-directory.ts'
+import { openMemoryStore } from '../../ledger/support/memory-store.ts'
 import { inMemoryLedger, provisionalMs } from './in-memory-ledger.ts'
 
 export const keys = {
@@ -28,6 +32,7 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
   const clock = () => nowMs
   const ledger = inMemoryLedger(clock)
   const accessKeys = memoryKeys()
+  const { register, directory } = memoryRegister(clock)
   const lines: Record<string, unknown>[] = []
   const logger = pino(
     { level: 'trace' },
@@ -45,6 +50,9 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
     queries: ledger.queries,
     announcements: ledger.announcements,
     accessKeys,
+    register,
+    directory,
+    nonces: memoryNonces(),
     health: async () => health,
     keyring: openKeyring({
       current: { version: 1, value: 'a secret of a test, long enough to be one' },
@@ -64,6 +72,8 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
     ledger,
     lines,
     accessKeys,
+    register,
+    directory,
     /** Lets time pass. */
     pass: (ms: number) => {
       nowMs += ms
@@ -115,15 +125,45 @@ export async function reported(service: Service, report: object = aReport): Prom
   return answer.json().id
 }
 
+/** Issued keys, over an event store in memory. */
+function memoryRegister(clock: () => number) {
+  const stop = new AbortController()
+  onTestFinished(() => stop.abort())
+  const register = openAccessKeyRegister(openMemoryStore(), {
+    clock,
+    appendDeadlineMs: 1_000,
+    log: pino({ level: 'silent' }),
+    closing: stop.signal,
+  })
+  return { register, directory: openAccessKeyDirectory(register, stop.signal) }
+}
+
+function memoryNonces(): Pick<Nonces, 'use'> {
+  const used = new Set<string>()
+  return {
+    use: async (keyId, nonce) => {
+      const place = JSON.stringify([keyId, nonce])
+      return !used.has(place) && used.add(place).size > 0
+    },
+  }
+}
+
 function memoryKeys(): AccessKeys & { readonly revoke: (key: keyof typeof keys) => void } {
   const held = new Map<string, AccessKey>()
   for (const [name, key] of Object.entries(keys)) {
     const { [name as keyof typeof keys]: scopes } = granted // entries widens the name
-    held.set(key, { id: name, name, scopes: new Set(scopes), expiresAtMs: undefined })
+    held.set(key, {
+      id: name,
+      name,
+      scopes: new Set(scopes),
+      expiresAtMs: undefined,
+      requiresSignature: false,
+    })
   }
   return {
     find: (key) => held.get(key),
-    holds: (id) => [...held.values()].some((key) => key.id === id),
+    byId: (id) => [...held.values()].find((key) => key.id === id),
+    isCurrent: () => true,
     revoke: (name) => held.delete(keys[name]),
   }
 }
