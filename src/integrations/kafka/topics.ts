@@ -1,4 +1,4 @@
-import { type Admin, ConfigResourceTypes } from 'kafkajs'
+import kafkajs, { type Admin } from 'kafkajs'
 
 export type TopicRole = 'events' | 'state' | 'publisher' | 'reports' | 'rejected'
 
@@ -129,7 +129,8 @@ async function checkCleanup(admin: Admin, roles: readonly TopicRole[], prefix: s
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
     resources: roles.map((role) => ({
-      type: ConfigResourceTypes.TOPIC,
+      // Not among the names that Node finds in a CommonJS module.
+      type: kafkajs.ConfigResourceTypes.TOPIC,
       name: topicName(role, prefix),
       configNames: ['cleanup.policy'],
     })),
