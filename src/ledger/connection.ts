@@ -10,6 +10,7 @@ import {
   StreamDeletedError,
   type StreamingRead,
   StreamNotFoundError,
+  UnknownError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
 import { type SharedClient, shareClient } from './client-pool.ts'
@@ -90,6 +91,7 @@ function failedAppend(shared: SharedClient, client: EventStoreDBClient, error: u
   const reason = reasonOf(error)
   if (error instanceof WrongExpectedVersionError) return { outcome: 'conflict' }
   if (refusals.some((refusal) => error instanceof refusal)) return { outcome: 'refused', reason }
+  if (isOtherRefusal(error)) return { outcome: 'refused', reason: reason.slice(unrecognised.length) }
   if (error instanceof NoAnswer || (error instanceof Error && isCommandError(error)))
     return { outcome: 'unknown', reason }
   if (isKeptForLife(error)) shared.replace(client)
@@ -102,6 +104,17 @@ const refusals = [
   RequiredMetadataPropertyMissingError,
   StreamDeletedError,
 ]
+
+/** What db-client (6.2.1) puts before the store's own words where a refusal of one append has no class of its own. */
+const unrecognised = 'Could not recognize '
+
+/**
+ * The store's answer to this very append, that it was not made: its disk is full, say, or it is not ready. A lost connection or a
+ * broken call has a status of gRPC; this has none, as the stream of appends goes on.
+ */
+function isOtherRefusal(error: unknown): boolean {
+  return error instanceof UnknownError && error.code === undefined && error.message.startsWith(unrecognised)
+}
 
 const grpcCancelled = 1
 const grpcUnavailable = 14
