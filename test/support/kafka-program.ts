@@ -59,14 +59,15 @@ export async function kafkaProgram(): Promise<KafkaProgram> {
 /** One process that is broker and controller in one, small and quick to start. Durable: what it acknowledged survives kill -9. */
 export function brokerProperties(options: {
   readonly port: number
+  readonly advertisedPort?: number
   readonly controllerPort: number
   readonly logDirectory: string
 }): string {
-  const { port, controllerPort, logDirectory } = options
+  const { port, controllerPort, logDirectory, advertisedPort = port } = options
   return `process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
+advertised.listeners=PLAINTEXT://127.0.0.1:${advertisedPort}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT

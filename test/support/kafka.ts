@@ -19,6 +19,7 @@ export type TestKafka = AsyncDisposable & {
 
 /** A broker of the test's own, which faults can happen to. */
 export type KafkaBroker = TestKafka & {
+  readonly port: number
   /** kill -9. What it acknowledged is kept. */
   kill(): Promise<void>
   /** Stops it in order (SIGTERM). */
@@ -50,8 +51,15 @@ export async function startTestKafka(): Promise<TestKafka> {
   }
 }
 
-/** For tests of faults: always the broker from Maven Central, `isMissing('Kafka broker')` tells whether it can be had. */
-export async function startKafkaBroker(): Promise<KafkaBroker> {
+/**
+ * For tests of faults: always the broker from Maven Central, `isMissing('Kafka broker')` tells whether it can be had.
+ * @param advertisedPort where clients are told to connect, for what stands between; absent: to the broker itself.
+ */
+export async function startKafkaBroker({
+  advertisedPort,
+}: {
+  advertisedPort?: number
+} = {}): Promise<KafkaBroker> {
   const { classpath, emptyLog } = await kafkaProgram()
   const directory = await temporaryDirectory()
   const port = await freePort()
@@ -59,7 +67,8 @@ export async function startKafkaBroker(): Promise<KafkaBroker> {
   const properties = join(directory.path, 'server.properties')
   const logging = join(directory.path, 'log4j2.properties')
   await cp(emptyLog, logDirectory, { recursive: true })
-  await writeFile(properties, brokerProperties({ port, controllerPort: await freePort(), logDirectory }))
+  const ports = { port, controllerPort: await freePort(), advertisedPort: advertisedPort ?? port }
+  await writeFile(properties, brokerProperties({ ...ports, logDirectory }))
   await writeFile(logging, logProperties)
   const options = ['-Xms64m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
   const start = () =>
@@ -79,6 +88,7 @@ export async function startKafkaBroker(): Promise<KafkaBroker> {
   }
   return {
     ...testKafka([`127.0.0.1:${port}`], '', close),
+    port,
     kill: () => broker.end('SIGKILL'),
     stop: () => broker.end('SIGTERM'),
     async restart() {
