@@ -8,7 +8,7 @@ import type { Nonces } from './signed-requests/nonces.ts'
 
 /** What the HTTP layer speaks to. All of it is owned, and closed, by whoever calls `buildApp`. */
 export interface HttpDependencies {
-  readonly incidents: IncidentCommands
+  readonly incidents: Pick<IncidentCommands, 'report' | 'change'>
   readonly history: IncidentHistory
   readonly queries: Queries
   readonly announcements: Announcements

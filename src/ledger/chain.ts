@@ -10,6 +10,8 @@ import { type IncidentJournal, stateAfter } from './incident-journal.ts'
 export interface Chain {
   /** Where a report belongs, as the store has the chain now. */
   readonly place: () => Promise<Place>
+  /** The last link, as the store has the chain now; of a chain without any, the one that its first link would be. */
+  readonly latest: () => Promise<IncidentId>
 }
 
 /** An incident that is open takes the report in; after one that is not, or where there is none, the report makes a new one. */
@@ -60,6 +62,7 @@ export function openChain(
       const { n, id, records } = last
       return isOpen(stateAfter(id, records)) ? { joins: id, records } : { creates: linkId(n + 1) }
     },
+    latest: async () => (await lastLink())?.id ?? linkId(0),
   }
 }
 

@@ -17,7 +17,7 @@ import { LedgerError, type LedgerFault } from './errors.ts'
 import type { IncidentRecord } from './event.ts'
 import { newIncidentId, reportedIncidentId } from './identity.ts'
 import type { IncidentJournal } from './incident-journal.ts'
-import type { ChangeCommand, CommandAnswer, IncidentCommands } from './ledger.ts'
+import type { ChangeCommand, CommandAnswer, CommandContext, IncidentCommands } from './ledger.ts'
 import type { PinBoard } from './pin.ts'
 import { doPinned, type Plan } from './pinned-command.ts'
 import { openRequest, type Request, type RequestTerms } from './request.ts'
@@ -67,18 +67,28 @@ export function openIncidentCommands(desk: CommandDesk): IncidentCommands {
       return chain ? reportInto(chain, report, request) : reportNew(id, report, request)
     },
 
-    change: async (id, command, context) => {
-      const request = openRequest(context, desk)
-      if (request.mark && context.idempotency?.pinned) {
-        return doPinned(journal, pins, {
-          request,
-          mark: request.mark,
-          plan: () => planChange(id, command, request),
-          command: () => ({ ...command, ...request.now() }),
-        })
-      }
-      return queue.run(id, request.until, () => change(id, command, request))
-    },
+    change: (id, command, context) => changeOf(async () => id, command, context),
+
+    changeLatest: ({ origin, externalKey }, command, context) =>
+      changeOf(openChain(journal, origin, externalKey, desk.chainLowerBound).latest, command, context),
+  }
+
+  async function changeOf(
+    target: () => Promise<IncidentId>,
+    command: ChangeCommand,
+    context: CommandContext,
+  ): Promise<CommandAnswer> {
+    const request = openRequest(context, desk)
+    if (request.mark && context.idempotency?.pinned) {
+      return doPinned(journal, pins, {
+        request,
+        mark: request.mark,
+        plan: async () => planChange(await target(), command, request),
+        command: () => ({ ...command, ...request.now() }),
+      })
+    }
+    const id = await target()
+    return queue.run(id, request.until, () => change(id, command, request))
   }
 
   /** One append and no read: whether the incident is new is for the store to say. */

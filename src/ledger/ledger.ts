@@ -77,6 +77,12 @@ export interface IncidentCommands {
     context: CommandContext,
   ) => Promise<CommandAnswer>
   readonly change: (id: IncidentId, command: ChangeCommand, context: CommandContext) => Promise<CommandAnswer>
+  /** Changes the last of the incidents that the origin reported under the key; `incident-not-found` where there is none. */
+  readonly changeLatest: (
+    reported: { readonly origin: string; readonly externalKey: string },
+    command: ChangeCommand,
+    context: CommandContext,
+  ) => Promise<CommandAnswer>
 }
 
 export type ChangeCommand = Exclude<TimelessCommand, { type: 'Report' }>

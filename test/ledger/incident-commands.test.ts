@@ -315,3 +315,39 @@ describe('a pinned request', () => {
     expect(await incidents.change(incident.id, changeStatus('in_progress'), pinned('a'))).toEqual(unchanged)
   })
 })
+
+describe('a change of the latest incident under an external key', () => {
+  const alarm = { origin: 'key-1', externalKey: 'alarm' }
+  const reported = () => report({ externalKey: 'alarm' })
+
+  test('changes the last of the chain, and the next one once there is one', async () => {
+    const { incidents } = await ledgerOn(openMemoryStore())
+    const first = await incidents.report(reported(), context())
+    const resolved = await incidents.changeLatest(alarm, changeStatus('resolved'), context())
+    expect(resolved).toMatchObject({ outcome: 'changed', incident: { id: first.incident.id, revision: 1 } })
+    const second = await incidents.report(reported(), context())
+    const held = await incidents.changeLatest(alarm, changeStatus('on_hold'), pinned('a'))
+    expect(held).toMatchObject({ outcome: 'changed', incident: { id: second.incident.id, revision: 1 } })
+  })
+
+  test('that is pinned is done once, on the incident that it was decided on', async () => {
+    const { incidents } = await ledgerOn(openMemoryStore())
+    await incidents.report(reported(), context())
+    const resolved = await incidents.changeLatest(alarm, changeStatus('resolved'), pinned('a'))
+    await incidents.report(reported(), context())
+    expect(await incidents.changeLatest(alarm, changeStatus('resolved'), pinned('a'))).toEqual(resolved)
+    const other = await incidents.changeLatest(alarm, changeStatus('resolved'), pinned('b'))
+    expect(other.incident.id).not.toBe(resolved.incident.id)
+  })
+
+  test('is refused where the key or the origin is another, pinned for good', async () => {
+    const { incidents } = await ledgerOn(openMemoryStore())
+    const early = () => faultOf(incidents.changeLatest(alarm, changeStatus('resolved'), pinned('a')))
+    expect(await early()).toEqual({ code: 'incident-not-found' })
+    await incidents.report(reported(), context())
+    expect(await early()).toEqual({ code: 'incident-not-found' })
+    const elsewhere = { ...alarm, origin: 'key-2' }
+    const late = incidents.changeLatest(elsewhere, changeStatus('resolved'), context())
+    expect(await faultOf(late)).toEqual({ code: 'incident-not-found' })
+  })
+})

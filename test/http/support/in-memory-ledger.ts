@@ -30,7 +30,7 @@ import type { Announced, Announcements, ListedEvent, Queries } from '../../../sr
 import { memoryQueries } from './in-memory-queries.ts'
 
 export interface InMemoryLedger {
-  readonly incidents: IncidentCommands
+  readonly incidents: Pick<IncidentCommands, 'report' | 'change'>
   readonly history: IncidentHistory
   readonly queries: Queries
   readonly announcements: Announcements
@@ -142,7 +142,7 @@ export function inMemoryLedger(clock: () => number): InMemoryLedger {
     return answer
   }
 
-  const incidents: IncidentCommands = {
+  const incidents: InMemoryLedger['incidents'] = {
     report: (report, context) =>
       once(context, () => {
         const open =
