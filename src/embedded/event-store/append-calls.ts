@@ -11,6 +11,7 @@ import {
 } from './append-messages.ts'
 import type { EventLog, WriteOutcome } from './event-log.ts'
 import { describedBy, type ProposedEvent } from './events.ts'
+import { createSender } from './message-runs.ts'
 import {
   encodeBatchAppendRefusal,
   encodeWrongExpectedVersion,
@@ -45,6 +46,9 @@ export function answerAppend(
 /** How many appends of one batch stream may be begun and not yet finished. */
 const MAX_OPEN_APPENDS = 1024
 
+/** How many bytes they may hold together: sixteen appends of the greatest size. */
+const MAX_OPEN_BYTES = 16 * MAX_APPEND_BYTES
+
 /**
  * Streams/BatchAppend: any number of appends a call, each in one or more messages, each answered exactly once, in
  * whatever order. A client that does not take its answers is not read from until it does.
@@ -55,18 +59,25 @@ export function answerBatchAppend(
   stopping: AbortSignal,
 ): void {
   const open = new Map<string, { target: AppendTarget | undefined; proposals: Proposals }>()
+  const over = new AbortController()
+  const { send, flush } = createSender(call, over.signal)
+  let openBytes = 0
+  let unanswered = 0
+  let isEnded = false
 
   function receive(request: BatchAppendRequest): void {
     const key = request.correlationId.toString('latin1')
     const begun = open.get(key) ?? { target: request.target, proposals: collectProposals() }
+    if (open.delete(key)) openBytes -= begun.proposals.bytes()
     for (const event of request.events) begun.proposals.add(event)
     if (!request.isFinal) {
       open.set(key, begun)
-      if (open.size > MAX_OPEN_APPENDS)
+      openBytes += begun.proposals.bytes()
+      if (open.size > MAX_OPEN_APPENDS || openBytes > MAX_OPEN_BYTES)
         end(status.RESOURCE_EXHAUSTED, 'too many appends are begun and not finished')
       return
     }
-    open.delete(key)
+    unanswered += 1
     void append(log, begun.target, begun.proposals).then((outcome) =>
       answer(request.correlationId, begun.target, outcome),
     )
@@ -77,29 +88,47 @@ export function answerBatchAppend(
     target: AppendTarget | undefined,
     outcome: WriteOutcome | Refusal,
   ): void {
-    if (call.cancelled || call.destroyed) return
+    unanswered -= 1
+    if (over.signal.aborted) return
     const response =
       outcome.kind === 'written' && target !== undefined
         ? encodeBatchAppendSuccess(correlationId, target, outcome.lastRevision, outcome.position)
         : encodeBatchAppendRefusal(outcome.kind === 'written' ? noTarget : outcome, correlationId, target)
-    if (!call.write(response)) call.pause()
+    const room = send(response)
+    if (isEnded) finish()
+    if (room === undefined || call.isPaused()) return
+    call.pause()
+    room.then(
+      () => call.resume(),
+      () => {},
+    )
+  }
+
+  function finish(): void {
+    if (unanswered > 0) return
+    flush()
+    call.end()
   }
 
   function end(code: status, details: string): void {
     stopping.removeEventListener('abort', onStopping)
+    flush()
+    over.abort()
+    open.clear()
     call.emit('error', failure(code, details))
   }
 
   const onStopping = () => end(status.UNAVAILABLE, 'the node is stopping')
   stopping.addEventListener('abort', onStopping)
   call.on('data', receive)
-  call.on('drain', () => call.resume())
   call.on('end', () => {
     stopping.removeEventListener('abort', onStopping)
-    call.end()
+    isEnded = true
+    if (!over.signal.aborted) finish()
   })
   call.on('cancelled', () => {
     stopping.removeEventListener('abort', onStopping)
+    over.abort()
     open.clear()
   })
 }
@@ -136,6 +165,8 @@ function faultOfName(streamName: string): Refusal | undefined {
 interface Proposals {
   add(proposal: Proposal): void
   clear(): void
+  /** What they hold, by the measure of the limit. */
+  bytes(): number
   events(): readonly ProposedEvent[]
   fault(): Refusal | undefined
 }
@@ -148,6 +179,7 @@ function collectProposals(): Proposals {
   function refuse(refusal: Refusal): void {
     fault = refusal
     events = []
+    bytes = 0
   }
 
   return {
@@ -161,6 +193,7 @@ function collectProposals(): Proposals {
     clear() {
       events = []
     },
+    bytes: () => bytes,
     events: () => events,
     fault: () => fault,
   }

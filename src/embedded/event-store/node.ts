@@ -1,4 +1,5 @@
 import { extname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { openDatabase } from './database.ts'
 import { createEventLog } from './event-log.ts'
@@ -92,6 +93,8 @@ export async function openEventStoreNode(options: EventStoreNodeOptions): Promis
       port: server.port,
       async close() {
         log.finishWrites()
+        // A turn for the answers, before their calls are ended.
+        await setImmediate()
         await server.stop()
         log.close()
       },
