@@ -13,6 +13,10 @@ function faultSentence(fault: LedgerFault): string {
       return 'there is no incident of that id'
     case 'not-yet-reported':
       return 'the incident was not reported by then'
+    case 'access-key-not-found':
+      return 'there is no access key of that id: `keys list` shows those there are'
+    case 'expiry-in-past':
+      return 'the key would have expired already: --expires must lie in the future'
     case 'event-store-unavailable':
       return `the event store cannot be reached, or refuses writes (${fault.reason})`
     case 'outcome-unknown':

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { type AccessKeyId, accessKeyId, scopes } from '../aggregates/access-key/index.ts'
 import { type IncidentId, type Instant, incidentId, instant } from '../aggregates/incident/index.ts'
 import { ConfigError } from '../config.ts'
 import type { Runtime } from '../main.ts'
@@ -11,8 +12,10 @@ import { importCommand } from './import/command.ts'
 import { ndjson, ndjsonHelp } from './import/ndjson.ts'
 import type { Format, SourceRow } from './import/plan.ts'
 import { serviceNow, serviceNowHelp } from './import/servicenow.ts'
+import { issueKey, keyFrom, listKeys, revokeKey } from './keys.ts'
 import { rebuild } from './rebuild.ts'
 import { replayAll, replayOne } from './replay.ts'
+import { type Republication, republish } from './republish.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What the commands need of the rest of the program. Each part is loaded by the command that uses it. */
@@ -23,6 +26,7 @@ export interface Surroundings {
   readonly interruption: AbortSignal
   readonly serve: (settings: Settings, stop: AbortSignal) => Promise<void>
   readonly openRuntime: (settings: Settings) => Promise<Runtime>
+  readonly openRepublication: (settings: Settings) => Promise<Republication>
   readonly rebuildReadModel: Parameters<typeof rebuild>[0]['rebuildReadModel']
   readonly runEventStoreNode: Parameters<typeof eventStore>[0]['runNode']
 }
@@ -117,6 +121,16 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
     })
 
   root
+    .command('republish')
+    .description('Publish every event to Kafka again, from the first: the way out when Kafka was emptied.')
+    .option('--yes', 'begin; without it, only tell what is repeated')
+    .addHelpText('after', examples('incident-ledger republish', 'incident-ledger republish --yes'))
+    .action(async (options: { yes?: boolean }, command: Command) => {
+      await using republication = await surroundings.openRepublication(settingsOf(command))
+      end(await republish({ republication, yes: options.yes === true, terminal, json: jsonOf(command) }))
+    })
+
+  root
     .command('replay')
     .description(
       'Fold the events up to a moment of the past: how many incidents there were, or how one of them stood.',
@@ -141,7 +155,54 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
       },
     )
 
+  const keys = root
+    .command('keys')
+    .description('Issue, list and revoke access keys; of a running service too, which needs no restart.')
+  keys
+    .command('issue')
+    .argument('<name>', 'what the key is for: a system, not a person, for it stays in the ledger')
+    .description('Issue an access key, and show it this once.')
+    .requiredOption('--scopes <list>', `of ${scopes.join(', ')}, joined by commas`, commaSeparated)
+    .option('--expires <time>', 'from when it opens nothing any more; without it: never')
+    .option('--requires-signature', 'whether it opens to signed requests only', false)
+    .addHelpText(
+      'after',
+      examples(
+        'incident-ledger keys issue "payments pager" --scopes read,write',
+        'incident-ledger keys issue operator --scopes read,write,audit,admin --expires 2027-01-31T00:00:00Z',
+      ),
+    )
+    .action(
+      async (
+        name: string,
+        options: { scopes: readonly string[]; expires?: string; requiresSignature: boolean },
+        command: Command,
+      ) => {
+        const body = keyFrom({ name, ...options })
+        await withLedger(command, (opened) => issueKey(body, opened))
+      },
+    )
+  keys
+    .command('list')
+    .description('List the access keys that were issued, revoked and expired ones too.')
+    .addHelpText('after', examples('incident-ledger keys list', 'incident-ledger keys list --json'))
+    .action((_, command: Command) => withLedger(command, listKeys))
+  keys
+    .command('revoke')
+    .argument('<id>', 'of the access key, as `keys list` shows it', keyId)
+    .description('Revoke an access key, for good and everywhere.')
+    .addHelpText('after', examples('incident-ledger keys revoke 0197a5c0-0000-7000-8000-000000000001'))
+    .action((id: AccessKeyId, _, command: Command) => withLedger(command, (opened) => revokeKey(id, opened)))
+
   return root
+
+  async function withLedger(
+    command: Command,
+    work: (opened: Parameters<typeof listKeys>[0]) => Promise<void>,
+  ): Promise<void> {
+    await using runtime = await surroundings.openRuntime(settingsOf(command))
+    await work({ ledger: runtime.ledger, terminal, json: jsonOf(command) })
+  }
 
   function addImport<Row extends SourceRow>(
     parent: Command,
@@ -201,6 +262,16 @@ function uuid(text: string): IncidentId {
   const read = incidentId.safeParse(text)
   if (!read.success) throw new InvalidArgumentError('It must be a UUID.')
   return read.data
+}
+
+function keyId(text: string): AccessKeyId {
+  const read = accessKeyId.safeParse(text)
+  if (!read.success) throw new InvalidArgumentError('It must be a UUID.')
+  return read.data
+}
+
+function commaSeparated(text: string): readonly string[] {
+  return text.split(',').map((part) => part.trim())
 }
 
 function sourceName(text: string): string {

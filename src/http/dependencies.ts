@@ -19,7 +19,7 @@ export interface HttpDependencies {
   readonly directory: Pick<AccessKeyDirectory, 'all' | 'byId' | 'shown'>
   readonly nonces: Pick<Nonces, 'use'>
   readonly health: () => Promise<HealthReport>
-  readonly keyring: Pick<Keyring, 'mac' | 'everyMac' | 'sign' | 'verify'>
+  readonly keyring: Pick<Keyring, 'everyMac' | 'sign' | 'verify'>
   readonly metrics: Registry
   readonly logger: Logger
   /** Names that the Host header may have beside those of loopback: PUBLIC_URL's, a HOST that is a name. */

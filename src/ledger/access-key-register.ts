@@ -21,11 +21,12 @@ import { append, jittered } from './append.ts'
 import { LedgerError } from './errors.ts'
 import { eventMetadata } from './event.ts'
 import type { EventStore, ProposedEvent, StoredEvent } from './event-store.ts'
-import type { AccessKeyRecord, AccessKeyRegister, KeyContext } from './ledger.ts'
+import type { AccessKeyRecord, AccessKeyRegister, KeyContext, Keyring } from './ledger.ts'
 import { accessKeyPrefix, accessKeyStream } from './streams.ts'
 import { followed } from './subscription.ts'
 
 export interface RegisterTerms {
+  readonly keyring: Pick<Keyring, 'mac'>
   /** Milliseconds since the Unix epoch. */
   readonly clock: () => number
   readonly appendDeadlineMs: number
@@ -40,6 +41,7 @@ const keyLength = 32
 /** A key is changed by hand: its history stays short, and has a bound all the same. */
 const mostEvents = 10_000
 const mostAttempts = 20
+const signingPurpose = 'request-signing'
 const conflictPauseMs = 10
 
 /** Access keys in the event store, each a stream of its own. */
@@ -49,7 +51,8 @@ export function openAccessKeyRegister(store: EventStore, terms: RegisterTerms): 
       const key = newKey()
       const id = v7({ msecs: terms.clock() }) as AccessKeyId // lower-case UUID, as the brand promises
       const command = { type: 'Issue', id, body, digest: accessKeyDigest(key) } as const
-      return { accessKey: await decideAndAppend(id, command, context), key }
+      const accessKey = await decideAndAppend(id, command, context)
+      return { accessKey, key, signingSecret: terms.keyring.mac(signingPurpose, id).toString('base64url') }
     },
     revise: (id, body, context) => decideAndAppend(id, { type: 'Revise', body }, context),
     revoke: (id, context) => decideAndAppend(id, { type: 'Revoke' }, context),
@@ -118,6 +121,11 @@ export function openAccessKeyRegister(store: EventStore, terms: RegisterTerms): 
 /** SHA-256 of a key, in hex: all that is ever kept of it. */
 export function accessKeyDigest(key: string): string {
   return hash('sha256', key, 'hex')
+}
+
+/** What signatures under this access key may be made with: text, of whose bytes the HMAC key is made. One for each known secret. */
+export function signingSecretsOf(keyring: Pick<Keyring, 'everyMac'>, keyId: string): readonly string[] {
+  return keyring.everyMac(signingPurpose, keyId).map((mac) => mac.toString('base64url'))
 }
 
 function newKey(): string {

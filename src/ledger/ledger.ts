@@ -20,6 +20,8 @@ export interface Ledger {
   readonly incidents: IncidentCommands
   readonly importIncident: ImportIncident
   readonly history: IncidentHistory
+  /** A moment younger than this may still gain events: they are decided, but not appended yet. */
+  readonly provisionalMs: number
   readonly accessKeys: AccessKeyRegister
   readonly subscribe: Subscribe
   readonly readAt: ReadAt
@@ -191,6 +193,8 @@ export interface IssuedAccessKey {
   readonly accessKey: AccessKey
   /** 32 characters of 0-9 A-Z a-z. */
   readonly key: string
+  /** 43 characters: what signed requests are signed with. */
+  readonly signingSecret: string
 }
 
 export interface AccessKeyRecord {

@@ -16,12 +16,11 @@ import * as examples from '../examples.ts'
 import { operation } from '../operation.ts'
 import { cursorParameter, page, pageSize } from '../pages.ts'
 import { HttpProblem, type ProblemSlug } from '../problems.ts'
-import { signingSecret } from '../signed-requests/check.ts'
 
 export interface AccessKeySeams {
   readonly register: Pick<AccessKeyRegister, 'issue' | 'revise' | 'revoke'>
   readonly directory: Pick<AccessKeyDirectory, 'all' | 'byId' | 'shown'>
-  readonly keyring: Pick<Keyring, 'mac' | 'sign' | 'verify'>
+  readonly keyring: Pick<Keyring, 'sign' | 'verify'>
   readonly visibilityMs: number
   readonly clock: () => number
 }
@@ -86,13 +85,13 @@ export function accessKeyRoutes(app: App, seams: AccessKeySeams): void {
     { body: bodies.issue },
   )
   app.post('/access-keys', issueRoute, async (request, reply) => {
-    const { accessKey, key } = await register.issue(request.body, keyContext(request))
+    const { accessKey, key, signingSecret } = await register.issue(request.body, keyContext(request))
     await directory.shown(accessKey.id, accessKey.revision, visibilityMs)
     return reply
       .code(201)
       .header('location', `/access-keys/${accessKey.id}`)
       .header('cache-control', 'no-store')
-      .send({ ...answer(accessKey), key, signingSecret: signingSecret(keyring, accessKey.id) })
+      .send({ ...answer(accessKey), key, signingSecret })
   })
 
   const listRoute = operation(

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
+import { signingSecretsOf } from '../../ledger/access-key-register.ts'
 import type { Keyring } from '../../ledger/ledger.ts'
 import type { AccessKey } from '../access-key.ts'
 import type { AccessKeys } from '../access-keys.ts'
@@ -26,7 +27,6 @@ declare module 'fastify' {
 const windowS = 300
 /** What the clocks of several processes may differ by: so much longer are nonces remembered. */
 const marginS = 60
-const purpose = 'request-signing'
 
 export interface SignedRequests {
   /**
@@ -44,11 +44,6 @@ export interface SignatureTerms {
   readonly publicOrigin?: string | undefined
   /** Milliseconds since the Unix epoch. */
   readonly clock: () => number
-}
-
-/** What the holder of the access key signs with: text, of whose characters the HMAC key is made. It can be derived again, and is kept nowhere. */
-export function signingSecret(keyring: Pick<Keyring, 'mac'>, keyId: string): string {
-  return keyring.mac(purpose, keyId).toString('base64url')
 }
 
 export function isSigned(headers: IncomingHttpHeaders): boolean {
@@ -95,8 +90,7 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
     if (expiresS !== undefined && expiresS < nowS) throw new SignatureError('expires has passed')
     const missing = missingComponent(candidate, message)
     if (missing !== undefined) throw new SignatureError(`the signature must cover ${missing}`)
-    const secrets = keyring.everyMac(purpose, keyId).map((mac) => mac.toString('base64url'))
-    const holds = isSignedWith(candidate, message, secrets)
+    const holds = isSignedWith(candidate, message, signingSecretsOf(keyring, keyId))
     const key = accessKeys.byId(keyId)
     // One answer for both, so that nobody learns which ids there are.
     if (!holds || !key) throw new SignatureError('the signature does not hold under a key with this keyid')

@@ -26,6 +26,11 @@ const granted: Readonly<Record<keyof typeof keys, readonly Scope[]>> = {
   writer: ['write'],
 }
 
+const keyring = openKeyring({
+  current: { version: 1, value: 'a secret of a test, long enough to be one' },
+  previous: [],
+})
+
 /** The service of one test; closed when the test ends. */
 export function startService(changes: Partial<HttpDependencies> = {}) {
   let nowMs = Date.parse('2026-02-01T12:00:00.000Z')
@@ -54,10 +59,7 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
     directory,
     nonces: memoryNonces(),
     health: async () => health,
-    keyring: openKeyring({
-      current: { version: 1, value: 'a secret of a test, long enough to be one' },
-      previous: [],
-    }),
+    keyring,
     metrics: new Registry(),
     logger,
     hostNames: [],
@@ -130,6 +132,7 @@ function memoryRegister(clock: () => number) {
   const stop = new AbortController()
   onTestFinished(() => stop.abort())
   const register = openAccessKeyRegister(openMemoryStore(), {
+    keyring,
     clock,
     appendDeadlineMs: 1_000,
     log: pino({ level: 'silent' }),

@@ -86,6 +86,7 @@ export function openMemoryStore(): MemoryStore {
         ({ stream, position }) =>
           position.commit > (after?.commit ?? 0n) && prefixes.some((prefix) => stream.startsWith(prefix)),
       )
+      if (wanted.length === 0) yield { events: [], caughtUp: true }
       for (let i = 0; i < wanted.length && !signal.aborted; i += batchSize) {
         const events = reachable(wanted.slice(i, i + batchSize))
         yield { events, caughtUp: i + batchSize >= wanted.length }
