@@ -84,7 +84,7 @@ export function createEventLog(database: DatabaseSync): EventLog {
     if (refusal !== undefined) return Promise.resolve(refusal)
     let head = heads.get(streamName)
     let verdict = judge(head, expected, eventIds)
-    const needsCommitted = verdict.kind !== 'write' || isSoftDeleted(head)
+    const needsCommitted = verdict.kind !== 'write' || isSoftDeleted(revivedBy(head))
     if (needsCommitted && settlements.length > 0) {
       commit()
       head = heads.get(streamName)
@@ -127,20 +127,40 @@ export function createEventLog(database: DatabaseSync): EventLog {
     const state = {
       lastRevision: head.lastRevision,
       softDeleted: isSoftDeleted(head),
-      tombstoned: head.tombstoned,
+      tombstoned: isTombstoned(head),
     }
     return judgeWrite(expected, state, eventIds, history)
   }
 
+  /** A stream's metadata go with it. */
+  function isTombstoned(head: StreamHead): boolean {
+    const described = describedBy(head.name)
+    return head.tombstoned || (described !== undefined && heads.get(described).tombstoned)
+  }
+
+  /** The stream that a write brings back if it is soft-deleted: new metadata do so, too. */
+  function revivedBy(head: StreamHead): StreamHead {
+    const described = describedBy(head.name)
+    return described === undefined ? head : heads.get(described)
+  }
+
+  function stageAppend(head: StreamHead, proposed: readonly ProposedEvent[]): RecordedEvent | undefined {
+    const revived = revivedBy(head)
+    const wasSoftDeleted = isSoftDeleted(revived)
+    const firstRevision = revived.lastRevision + 1
+    const last = stageEvents(head, proposed)
+    if (wasSoftDeleted) stageRecreation(revived, firstRevision, revived === head ? undefined : last?.data)
+    return last
+  }
+
   function stageEvents(head: StreamHead, proposed: readonly ProposedEvent[]): RecordedEvent | undefined {
-    const wasSoftDeleted = isSoftDeleted(head)
     const createdMs = Date.now()
     let last: RecordedEvent | undefined
     for (const event of proposed) last = stageEvent(head, event, head.lastRevision + 1, createdMs)
-    if (last === undefined) return undefined
     const described = describedBy(head.name)
-    if (described !== undefined) heads.retain(heads.get(described), parseRetention(last.data))
-    else if (wasSoftDeleted) stageRecreation(head, head.lastRevision + 1 - proposed.length)
+    if (last !== undefined && described !== undefined) {
+      heads.retain(heads.get(described), parseRetention(last.data))
+    }
     return last
   }
 
@@ -158,12 +178,12 @@ export function createEventLog(database: DatabaseSync): EventLog {
     return recorded
   }
 
-  /** Writing to a soft-deleted stream brings it back: its metadata then says where it starts. */
-  function stageRecreation(head: StreamHead, revision: number): void {
+  /** Writing to a soft-deleted stream, or setting its metadata, brings it back: its metadata then say where it starts. */
+  function stageRecreation(head: StreamHead, revision: number, newest: Uint8Array | undefined): void {
     const metastream = heads.get(metastreamOf(head.name))
-    const [current] = reader.streamBackwards(metastream.id ?? 0, metastream.lastRevision, 0, 1)
-    const metadata = recreateMetadata(current?.data ?? softDeleteMetadata, revision)
-    stageEvents(metastream, [systemEvent('$metadata', metadata)])
+    const [stored] = reader.streamBackwards(metastream.id ?? 0, metastream.lastRevision, 0, 1)
+    const metadata = recreateMetadata(newest ?? stored?.data ?? softDeleteMetadata, revision)
+    if (metadata !== undefined) stageEvents(metastream, [systemEvent('$metadata', metadata)])
   }
 
   function commit(): void {
@@ -225,12 +245,12 @@ export function createEventLog(database: DatabaseSync): EventLog {
         streamName,
         expected,
         proposed.map((event) => event.id),
-        (head) => stageEvents(head, proposed),
+        (head) => stageAppend(head, proposed),
       ),
     deleteStream(streamName, expected) {
       const head = heads.get(streamName)
       const metastream = heads.get(metastreamOf(streamName))
-      if (!head.tombstoned && head.lastRevision < 0 && metastream.lastRevision < 0) {
+      if (!isTombstoned(head) && head.lastRevision < 0 && metastream.lastRevision < 0) {
         return Promise.resolve(wrongExpectedVersion(head, expected))
       }
       return write(streamName, expected, [randomUUID()], () =>

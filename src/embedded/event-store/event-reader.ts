@@ -136,6 +136,14 @@ export function firstReadable(stream: StoredStream): number {
   return Math.max(stream.firstRevision, stream.truncateBefore, byCount)
 }
 
+/** Whether the stream was deleted for good, or is the metadata of one that was. */
+export function isTombstoned(reader: EventReader, name: string, stream: StoredStream | undefined): boolean {
+  const described = describedBy(name)
+  return (
+    stream?.tombstoned === true || (described !== undefined && reader.stream(described)?.tombstoned === true)
+  )
+}
+
 /** Whether the stream was deleted and may be written to again. */
 export function isSoftDeleted(stream: Retention): boolean {
   return stream.truncateBefore === END_OF_STREAM

@@ -1,10 +1,22 @@
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
 import { type ServerWritableStream, status } from '@grpc/grpc-js'
 import type { EventLog } from './event-log.ts'
-import { type EventReader, firstReadable, isSoftDeleted, type StoredStream } from './event-reader.ts'
+import {
+  type EventReader,
+  firstReadable,
+  isSoftDeleted,
+  isTombstoned,
+  type StoredStream,
+} from './event-reader.ts'
 import { END_OF_STREAM, type RecordedEvent } from './events.ts'
 import { createSender, type Send } from './message-runs.ts'
-import { encodeReadEvent, encodeStreamNotFound, type ResolvedEvent } from './read-messages.ts'
+import {
+  encodeFirstStreamPosition,
+  encodeLastStreamPosition,
+  encodeReadEvent,
+  encodeStreamNotFound,
+  type ResolvedEvent,
+} from './read-messages.ts'
 import { parseReadRequest, type ReadRequest, UnreadableRequest } from './read-request.ts'
 import { failure, streamDeleted } from './refusals.ts'
 import { followAll, followStream } from './subscriptions.ts'
@@ -53,10 +65,53 @@ function toReadFailure(error: unknown, streamName: string) {
 }
 
 async function read(reader: EventReader, request: ReadRequest, maxCount: number, send: Send): Promise<void> {
+  if (maxCount === 0) throw new UnreadableRequest('a read of no events')
+  const { streamName } = request
+  if (streamName !== undefined) return readStream(reader, request, streamName, maxCount, send)
+  const pageLimit = request.filter === undefined ? maxCount : undefined
+  await sendEvents(reader, request, maxCount, pagesOfAll(reader, request, pageLimit), send)
+}
+
+async function readStream(
+  reader: EventReader,
+  request: ReadRequest,
+  name: string,
+  maxCount: number,
+  send: Send,
+): Promise<void> {
+  const stream = reader.stream(name)
+  if (isTombstoned(reader, name, stream)) throw new StreamTombstoned()
+  if (stream === undefined || stream.lastRevision < 0 || isSoftDeleted(stream)) {
+    return send(encodeStreamNotFound(name))
+  }
+  const from = toNumber(request.from, 0, request.backwards ? stream.lastRevision : stream.lastRevision + 1)
+  if (request.wantsPositions && !request.backwards) {
+    const first = firstPositionToTell(stream, from, maxCount)
+    if (first !== undefined) await send(encodeFirstStreamPosition(first))
+  }
+  await sendEvents(reader, request, maxCount, pagesOfStream(reader, stream, from, request, maxCount), send)
+  if (request.wantsPositions) await send(encodeLastStreamPosition(stream.lastRevision))
+}
+
+/** The server's page, which decides whether a reader is told that it began before the first event. */
+const SERVER_PAGE_EVENTS = 32
+
+/** Told, as in `Enumerator.ReadStreamForwards`, to a reader whose first page is empty. */
+function firstPositionToTell(stream: StoredStream, from: number, maxCount: number): number | undefined {
+  const first = firstReadable(stream)
+  if (from + Math.min(maxCount, SERVER_PAGE_EVENTS) <= first) return first
+  return from > stream.lastRevision + 1 ? stream.lastRevision + 1 : undefined
+}
+
+async function sendEvents(
+  reader: EventReader,
+  request: ReadRequest,
+  maxCount: number,
+  pages: Iterable<readonly RecordedEvent[]>,
+  send: Send,
+): Promise<void> {
   let remaining = maxCount
-  if (remaining === 0) throw new UnreadableRequest('a read of no events')
-  for (const events of pages(reader, request, maxCount)) {
-    if (events === 'no-stream') return send(encodeStreamNotFound(request.streamName ?? ''))
+  for (const events of pages) {
     for (const event of events) {
       if (request.filter?.matches(event) === false) continue
       const waiting = send(encodeReadEvent(resolve(reader, event, request), request.uuidForm))
@@ -65,16 +120,6 @@ async function read(reader: EventReader, request: ReadRequest, maxCount: number,
       if (remaining === 0) return
     }
   }
-}
-
-function pages(
-  reader: EventReader,
-  request: ReadRequest,
-  maxCount: number,
-): Iterable<readonly RecordedEvent[] | 'no-stream'> {
-  const pageLimit = request.filter === undefined ? maxCount : undefined
-  if (request.streamName === undefined) return pagesOfAll(reader, request, pageLimit)
-  return pagesOfStream(reader, request.streamName, request, pageLimit)
 }
 
 function* pagesOfAll(reader: EventReader, request: ReadRequest, limit: number | undefined) {
@@ -90,16 +135,16 @@ function* pagesOfAll(reader: EventReader, request: ReadRequest, limit: number | 
   }
 }
 
-function* pagesOfStream(reader: EventReader, name: string, request: ReadRequest, limit: number | undefined) {
-  const stream = reader.stream(name)
-  if (stream?.tombstoned) throw new StreamTombstoned()
-  if (stream === undefined || stream.lastRevision < 0 || isSoftDeleted(stream)) {
-    yield 'no-stream' as const
-    return
-  }
+function* pagesOfStream(
+  reader: EventReader,
+  stream: StoredStream,
+  from: number,
+  request: ReadRequest,
+  limit: number,
+) {
   const first = firstReadable(stream)
   const last = stream.lastRevision
-  let cursor = toNumber(request.from, 0, request.backwards ? last : last + 1)
+  let cursor = from
   for (;;) {
     const events = request.backwards
       ? reader.streamBackwards(stream.id, Math.min(cursor, last), first, limit)
@@ -136,6 +181,6 @@ export function resolve(
   if (stream === undefined || stream.tombstoned || revision < firstReadable(stream)) {
     return { event: undefined, link: event }
   }
-  const [target] = reader.streamForwards(stream.id, revision, revision)
+  const [target] = reader.streamForwards(stream.id, revision, revision).filter(isYoungEnough(stream))
   return { event: target, link: event }
 }

@@ -45,6 +45,15 @@ export function encodeStreamNotFound(streamName: string): Buffer {
   return encode((writer) => writer.message(4, () => writer.message(1, () => writer.text(3, streamName))))
 }
 
+/** Tells a reader who found nothing where it began that the stream's first event is at this revision. */
+export function encodeFirstStreamPosition(revision: number): Buffer {
+  return encode((writer) => writer.integer(5, revision))
+}
+
+export function encodeLastStreamPosition(revision: number): Buffer {
+  return encode((writer) => writer.integer(6, revision))
+}
+
 export const caughtUp = encode((writer) => writer.empty(8))
 
 export const fellBehind = encode((writer) => writer.empty(9))

@@ -1,5 +1,7 @@
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
 import { END_OF_STREAM, type RecordedEvent } from './events.ts'
+import { compileLinearPattern } from './linear-pattern.ts'
+import { PatternRefused } from './pattern-syntax.ts'
 import type { UuidForm } from './read-messages.ts'
 
 /** Where a read or a subscription begins: a position of $all, or a revision of a stream. */
@@ -15,11 +17,13 @@ export interface ReadRequest {
   readonly filter: EventFilter | undefined
   readonly resolveLinks: boolean
   readonly uuidForm: UuidForm
+  /** Whether the reader understands messages that say where a stream begins and ends. */
+  readonly wantsPositions: boolean
 }
 
 export interface EventFilter {
   matches(event: RecordedEvent): boolean
-  /** After this many events considered, a subscriber is told how far it has come. */
+  /** At the latest after this many events considered, a subscriber is told how far it has come. */
   readonly checkpointInterval: number
 }
 
@@ -28,10 +32,10 @@ export class UnreadableRequest extends Error {
   override readonly name = 'UnreadableRequest'
 }
 
-/** The server's constant: a checkpoint interval of n means n × 32 events (`AllSubscriptionFiltered`). */
-const EVENTS_PER_CHECKPOINT_INTERVAL = 32
+/** The server's search window where the reader names none; a checkpoint interval counts windows (`AllSubscriptionFiltered`). */
+const DEFAULT_WINDOW_EVENTS = 32
 
-/** @throws UnreadableRequest when a required option is missing or a regular expression is none. */
+/** @throws UnreadableRequest when a required option is missing or a regular expression is refused. */
 export function parseReadRequest(request: ReadReq): ReadRequest {
   const options = request.getOptions()
   if (options === undefined) throw new UnreadableRequest('the request has no options')
@@ -42,6 +46,7 @@ export function parseReadRequest(request: ReadReq): ReadRequest {
     filter: parseFilter(options.getFilter()),
     resolveLinks: options.getResolveLinks(),
     uuidForm: options.getUuidOption()?.hasStructured() === true ? 'structured' : 'string',
+    wantsPositions: (options.getControlOption()?.getCompatibility() ?? 0) >= 1,
   }
 }
 
@@ -77,26 +82,30 @@ function parseFilter(options: ReadReq.Options.FilterOptions | undefined): EventF
   const byStream = options.getStreamIdentifier()
   const expression = byStream ?? options.getEventType()
   if (expression === undefined) throw new UnreadableRequest('the filter has no expression')
+  const windows = options.getCheckpointintervalmultiplier()
+  if (windows === 0) throw new UnreadableRequest("the filter's checkpoint interval is 0; the least is 1")
   const matchesText = parseExpression(expression)
   return {
     matches:
       byStream === undefined ? (event) => matchesText(event.type) : (event) => matchesText(event.streamName),
-    checkpointInterval:
-      Math.max(1, options.getCheckpointintervalmultiplier()) * EVENTS_PER_CHECKPOINT_INTERVAL,
+    checkpointInterval: windows * (options.hasMax() ? Math.max(1, options.getMax()) : DEFAULT_WINDOW_EVENTS),
   }
 }
 
 function parseExpression(expression: ReadReq.Options.FilterOptions.Expression): (text: string) => boolean {
+  const source = expression.getRegex()
   const prefixes = expression.getPrefixList()
-  if (prefixes.length > 0) return (text) => prefixes.some((prefix) => text.startsWith(prefix))
-  const pattern = compile(expression.getRegex())
-  return (text) => pattern.test(text)
+  if (source !== '') return compile(source)
+  if (prefixes.length === 0)
+    throw new UnreadableRequest('the filter has neither a prefix nor a regular expression')
+  return (text) => prefixes.some((prefix) => text.startsWith(prefix))
 }
 
-function compile(source: string): RegExp {
+function compile(source: string): (text: string) => boolean {
   try {
-    return new RegExp(source)
+    return compileLinearPattern(source)
   } catch (cause) {
-    throw new UnreadableRequest(`the filter's regular expression cannot be read: ${source}`, { cause })
+    if (cause instanceof PatternRefused) throw new UnreadableRequest(cause.message, { cause })
+    throw cause
   }
 }

@@ -1,18 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import gossipMessages from '@eventstore/db-client/generated/gossip_pb.js'
-import featuresMessages from '@eventstore/db-client/generated/serverfeatures_pb.js'
 import sharedMessages from '@eventstore/db-client/generated/shared_pb.js'
-import { type handleUnaryCall, Server, ServerCredentials, status } from '@grpc/grpc-js'
+import { type handleUnaryCall, Server, ServerCredentials } from '@grpc/grpc-js'
 import { answerAppend, answerBatchAppend } from './append-calls.ts'
 import { answerDelete, answerTombstone } from './delete-calls.ts'
 import type { EventLog } from './event-log.ts'
-import { gossipService, serverFeaturesService, servicesNotOffered, streamsService } from './protocol.ts'
+import { gossipService, serverFeaturesService, streamsService } from './protocol.ts'
 import { answerRead } from './read-calls.ts'
-import { failure } from './refusals.ts'
-
-/** What of EventStoreDB's behaviour this node keeps to. */
-const SERVER_VERSION = '24.10.0'
+import { answerFeatures } from './server-features.ts'
+import { refuseServicesNotOffered } from './services-not-offered.ts'
 
 /** As the real server: 16 MiB less what the frames around an event may take. */
 const MAX_RECEIVED_BYTES = 16 * 1024 * 1024 - 10_000
@@ -50,10 +47,7 @@ export async function serveEventLog(log: EventLog, host: string, port: number): 
   })
   server.addService(serverFeaturesService, { getSupportedMethods: answerFeatures })
   server.addService(gossipService, { read: answerGossip(endpoint) })
-  for (const service of servicesNotOffered) {
-    const methods = Object.keys(service).map((name) => [name, refuseUnimplemented])
-    server.addService(service, Object.fromEntries(methods))
-  }
+  refuseServicesNotOffered(server)
   endpoint.port = await bind(server, host, port)
   return {
     port: endpoint.port,
@@ -76,25 +70,6 @@ function bind(server: Server, host: string, port: number): Promise<number> {
   })
 }
 
-/** ServerFeatures/GetSupportedMethods: the names are lower-case on the real server's wire too. */
-const answerFeatures: handleUnaryCall<unknown, unknown> = (_call, respond) => {
-  const { SupportedMethod, SupportedMethods } = featuresMessages
-  const offered: Record<string, readonly string[]> = {
-    append: [],
-    batchappend: ['deadline_duration'],
-    delete: [],
-    read: ['position', 'events'],
-    tombstone: [],
-  }
-  const methods = Object.entries(offered).map(([name, features]) =>
-    new SupportedMethod()
-      .setServiceName('event_store.client.streams.streams')
-      .setMethodName(name)
-      .setFeaturesList([...features]),
-  )
-  respond(null, new SupportedMethods().setMethodsList(methods).setEventStoreServerVersion(SERVER_VERSION))
-}
-
 /** Gossip/Read: a cluster of this one node, which leads it. */
 function answerGossip(endpoint: { host: string; port: number }): handleUnaryCall<unknown, unknown> {
   const instanceId = new sharedMessages.UUID().setString(randomUUID())
@@ -108,15 +83,4 @@ function answerGossip(endpoint: { host: string; port: number }): handleUnaryCall
       .setHttpEndPoint(new EndPoint().setAddress(endpoint.host).setPort(endpoint.port))
     respond(null, new ClusterInfo().setMembersList([member]))
   }
-}
-
-const notOffered = failure(
-  status.UNIMPLEMENTED,
-  'this event store node offers streams, gossip and server features; use EventStoreDB for the rest',
-)
-
-/** Serves all four shapes of a call: each has an `emit`, and the two with one answer have a second parameter. */
-function refuseUnimplemented(call: NodeJS.EventEmitter, respond?: (error: typeof notOffered) => void): void {
-  if (respond === undefined) call.emit('error', notOffered)
-  else respond(notOffered)
 }

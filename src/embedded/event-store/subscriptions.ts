@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { EventLog } from './event-log.ts'
-import { firstReadable, isSoftDeleted } from './event-reader.ts'
+import { firstReadable, isSoftDeleted, isTombstoned } from './event-reader.ts'
 import { END_OF_STREAM, type RecordedEvent } from './events.ts'
 import type { Send } from './message-runs.ts'
 import { isYoungEnough, resolve, StreamTombstoned } from './read-calls.ts'
@@ -31,17 +31,25 @@ export async function followAll(
 ): Promise<void> {
   const { reader, tail } = log
   let cursor = startAfter(request.from, tail.lastPosition)
-  const checkpoints = request.filter === undefined ? undefined : countCheckpoints(request.filter, send)
+  const checkpoints = countCheckpoints(request.filter, send)
   const liveness = announceLiveness(send)
   await send(encodeConfirmation(randomUUID()))
   while (!over.aborted) {
     const recent = tail.after(cursor, PAGE_EVENTS)
     const events = recent ?? reader.allForwards(cursor)
-    if (events.length === 0) {
-      if (!(await liveness.reachedEnd())) await tail.next(undefined, over)
+    if (events.length === 0 && liveness.isLive()) {
+      await tail.next(undefined, over)
       continue
     }
-    if (recent === undefined && tail.lastPosition - cursor >= PAGE_EVENTS) await liveness.lost()
+    if (events.length === 0) {
+      await checkpoints?.tell(cursor)
+      await liveness.reachedEnd()
+      continue
+    }
+    if (liveness.isLive() && recent === undefined && tail.lastPosition - cursor >= PAGE_EVENTS) {
+      await liveness.lost()
+      await checkpoints?.tell(cursor)
+    }
     for (const event of events) {
       cursor = event.position
       if (request.filter?.matches(event) !== false) {
@@ -67,21 +75,30 @@ export async function followStream(
   over: AbortSignal,
 ): Promise<void> {
   const { reader, tail } = log
-  let cursor = startAfter(request.from, reader.stream(streamName)?.lastRevision ?? -1, -1)
+  const found = reader.stream(streamName)
+  if (isTombstoned(reader, streamName, found)) throw new StreamTombstoned()
+  let cursor = startAfter(request.from, found?.lastRevision ?? -1, -1)
   const liveness = announceLiveness(send)
   await send(encodeConfirmation(randomUUID()))
   while (!over.aborted) {
     const stream = reader.stream(streamName)
-    if (stream?.tombstoned) throw new StreamTombstoned()
+    if (stream?.tombstoned) {
+      const [tombstone] = reader.streamForwards(stream.id, END_OF_STREAM, END_OF_STREAM)
+      if (liveness.isLive() && tombstone !== undefined) {
+        await send(encodeReadEvent({ event: tombstone, link: undefined }, request.uuidForm))
+      }
+      throw new StreamTombstoned()
+    }
     const events =
       stream === undefined || isSoftDeleted(stream)
         ? []
         : reader.streamForwards(stream.id, Math.max(cursor + 1, firstReadable(stream)), stream.lastRevision)
     if (stream === undefined || events.length === 0) {
-      if (!(await liveness.reachedEnd())) await tail.next(streamName, over)
+      if (liveness.isLive()) await tail.next(streamName, over)
+      else await liveness.reachedEnd()
       continue
     }
-    if (stream.lastRevision - cursor >= PAGE_EVENTS) await liveness.lost()
+    if (liveness.isLive() && stream.lastRevision - cursor >= PAGE_EVENTS) await liveness.lost()
     const isYoung = isYoungEnough(stream)
     for (const event of events) {
       cursor = event.revision
@@ -97,31 +114,42 @@ function startAfter(from: ReadRequest['from'], last: number, start = 0): number 
   return from === 'end' || from === END_OF_STREAM ? last : from
 }
 
-/** Tells the subscriber when it reaches the end of what there is, and when it no longer keeps up with it. */
+/**
+ * Tells the subscriber when it reaches the end of what there is, and when it no longer keeps up with it. Nothing may be
+ * awaited between finding nothing more and waiting for more: what came in between would ring no bell.
+ */
 function announceLiveness(send: Send) {
   let isLive = false
   return {
-    /** Whether this was news, in which case there may be more to read by now. */
-    async reachedEnd(): Promise<boolean> {
-      if (isLive) return false
+    isLive: () => isLive,
+    reachedEnd(): Promise<void> | undefined {
       isLive = true
-      await send(caughtUp)
-      return true
+      return send(caughtUp)
     },
-    async lost(): Promise<void> {
-      if (!isLive) return
+    lost(): Promise<void> | undefined {
       isLive = false
-      await send(fellBehind)
+      return send(fellBehind)
     },
   }
 }
 
-function countCheckpoints({ checkpointInterval }: EventFilter, send: Send) {
+/** Says how far a filtered subscription has come: at every interval, and where it catches up or falls behind. */
+function countCheckpoints(filter: EventFilter | undefined, send: Send) {
+  if (filter === undefined) return undefined
   let considered = 0
+
+  /** Says nothing twice. */
+  function tell(position: number): Promise<void> | undefined {
+    if (considered === 0) return undefined
+    considered = 0
+    return send(encodeCheckpoint(position))
+  }
+
   return {
+    tell,
     considered(position: number): Promise<void> | undefined {
       considered += 1
-      return considered % checkpointInterval === 0 ? send(encodeCheckpoint(position)) : undefined
+      return considered === filter.checkpointInterval ? tell(position) : undefined
     },
   }
 }

@@ -114,6 +114,7 @@ describe('a subscription to $all', () => {
       checkpointReached: async (_, position) => void checkpoints.push(position),
     })
     const subscription = node.client.subscribeToAll({ fromPosition, filter }).resume()
+    await once(subscription, 'caughtUp')
     await node.client.appendToStream(newStream(), someEvents(200))
     await expect.poll(() => checkpoints.length).toBe(3)
     await subscription.unsubscribe()
