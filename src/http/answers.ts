@@ -133,10 +133,26 @@ export const healthAnswer = z
         role: z.enum(['leading', 'standby', 'elsewhere', 'stopped']),
         unreadableEvents: z.int().min(0),
       }),
+      publisher: dependency
+        .extend({ role: z.enum(['leading', 'standby', 'waiting', 'stopped']) })
+        .optional()
+        .describe('Of the events to Kafka, where this process publishes them.'),
     }),
     lag: z.strictObject({
       announcedIndex: z.int().min(-1).describe('Index of the last event that queries show; -1 for none.'),
       secondsSinceBeat: seconds.nullable().describe('Since the leading projector was last heard of.'),
+      publishedIndex: z
+        .int()
+        .min(-1)
+        .nullable()
+        .optional()
+        .describe('Index of the last event in Kafka, as the leading publisher knows it.'),
+      unpublishedEvents: z
+        .int()
+        .min(0)
+        .nullable()
+        .optional()
+        .describe('How many events queries show that Kafka does not have yet.'),
     }),
   })
   .meta({ id: 'Health', examples: [examples.health] })

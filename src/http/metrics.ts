@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from 'prom-client'
-import type { HealthReport } from './dependencies.ts'
+import { type HealthReport, unpublishedEvents } from './dependencies.ts'
 
 export interface HttpMetrics {
   /** A command that was answered; the outcome is the answer's, or the code of the fault. */
@@ -46,15 +46,36 @@ export function measure(
     help: 'Events that this version could not read',
     registers,
   })
+  const publisherUp = new Gauge({
+    name: 'ledger_publisher_up',
+    help: 'Whether the publisher to Kafka leads or stands by: 0 while it waits or is stopped. Only where it runs',
+    registers,
+  })
+  const published = new Gauge({
+    name: 'ledger_published_index',
+    help: 'Index of the last event in Kafka; only where the leading publisher runs',
+    registers,
+  })
+  const unpublished = new Gauge({
+    name: 'ledger_unpublished_events',
+    help: 'Events that queries show and Kafka does not have yet; only where the leading publisher runs',
+    registers,
+  })
   new Gauge({
     name: 'ledger_announced_index',
     help: 'Index of the last event that the read model shows; -1 for none',
     registers,
     async collect() {
-      const { projector } = (await seen.health()).readModel
+      const report = await seen.health()
+      const { projector } = report.readModel
       this.set(projector.announcedIndex)
       beat.set(projector.secondsSinceBeat ?? Number.NaN)
       unreadable.set(projector.unreadableEvents)
+      const { publisher } = report
+      if (publisher === undefined) return
+      publisherUp.set(publisher.state === 'leading' || publisher.state === 'standby' ? 1 : 0)
+      published.set(publisher.publishedIndex ?? Number.NaN)
+      unpublished.set(unpublishedEvents(report) ?? Number.NaN)
     },
   })
 

@@ -15,7 +15,7 @@ function run(...args: readonly string[]): Promise<{ code: number; out: string; e
   })
 }
 
-const commands = ['serve', 'event-store', 'import servicenow', 'import ndjson', 'rebuild', 'replay']
+const commands = ['serve', 'event-store', 'import servicenow', 'import ndjson', 'rebuild', 'republish', 'replay']
 
 describe('--help', () => {
   it('lists every command', async () => {
@@ -44,6 +44,7 @@ describe('a command line that is wrong ends with 2 and says why', () => {
     [['import', 'servicenow'], "missing required argument 'file'"],
     [['import', 'ndjson', 'x', '--source', 'a b'], '1 to 100 characters'],
     [['rebuild', 'more'], 'too many arguments'],
+    [['republish'], 'KAFKA_BROKERS is not set'],
   ])('%j', async (args, reason) => {
     const { code, out, err } = await run(...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })

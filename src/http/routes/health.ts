@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { AccessKeys } from '../access-keys.ts'
 import { healthAnswer } from '../answers.ts'
 import type { App } from '../app.ts'
-import type { HealthReport } from '../dependencies.ts'
+import { type HealthReport, unpublishedEvents } from '../dependencies.ts'
 import { keyOf } from '../guard.ts'
 import { operation } from '../operation.ts'
 
@@ -64,7 +64,8 @@ export function healthChecks(app: App, { report, accessKeys, draining, version }
 
 type Health = z.output<typeof healthAnswer>
 
-function healthOf({ eventStore, readModel }: HealthReport, draining: boolean, version: string): Health {
+function healthOf(report: HealthReport, draining: boolean, version: string): Health {
+  const { eventStore, readModel, publisher } = report
   const { postgres, cache, projector } = readModel
   const stopped = projector.state === 'stopped'
   return {
@@ -81,17 +82,30 @@ function healthOf({ eventStore, readModel }: HealthReport, draining: boolean, ve
         role: projector.state,
         unreadableEvents: projector.unreadableEvents,
       },
+      ...(publisher && {
+        publisher: { state: publisherStates[publisher.state], ...reason(publisher), role: publisher.state },
+      }),
     },
-    lag: { announcedIndex: projector.announcedIndex, secondsSinceBeat: projector.secondsSinceBeat },
+    lag: {
+      announcedIndex: projector.announcedIndex,
+      secondsSinceBeat: projector.secondsSinceBeat,
+      ...(publisher && {
+        publishedIndex: publisher.publishedIndex,
+        unpublishedEvents: unpublishedEvents(report),
+      }),
+    },
   }
 }
+
+/** Without Kafka all is served as ever, and what is not published yet is published later. */
+const publisherStates = { leading: 'ok', standby: 'ok', waiting: 'degraded', stopped: 'down' } as const
 
 const reason = (part: { readonly reason?: string }) =>
   part.reason === undefined ? {} : { reason: part.reason }
 
 /** Strangers learn what is down, not where it is or what it said. */
 function withoutReasons(health: Health): Health {
-  const { eventStore, postgres, cache, projector } = health.dependencies
+  const { eventStore, postgres, cache, projector, publisher } = health.dependencies
   const { reason: _, ...projectorState } = projector
   return {
     ...health,
@@ -100,6 +114,7 @@ function withoutReasons(health: Health): Health {
       postgres: { state: postgres.state },
       cache: { state: cache.state },
       projector: projectorState,
+      ...(publisher && { publisher: { state: publisher.state, role: publisher.role } }),
     },
   }
 }

@@ -21,7 +21,7 @@ export interface PublisherHealth {
 }
 
 /** What stopped it is looked at again after this, for an operator who has mended it. */
-const lookAgainMs = 10_000
+const lookAgainMs = 5_000
 
 /**
  * The publisher of the ledger's incident events to Kafka: each exactly once for who reads committed records.
