@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import { type Config, ConfigError, isLoopback, readConfig } from './config.ts'
 import { openAccessKeys } from './http/access-keys.ts'
 import { buildApp } from './http/app.ts'
+import { interruption } from './interruption.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { openLedger } from './ledger/open.ts'
 import { type Logger, openLogger } from './logger.ts'
@@ -12,11 +13,9 @@ import type { ReadModel } from './projections/read-model.ts'
 import { openStores, type Stores } from './stores.ts'
 import { version } from './version.ts'
 
-/** An append is given up after this, its outcome unknown; a moment younger than this and a second may still gain events. */
+/** An append is given up after this, its outcome unknown. */
 const appendDeadlineMs = 5_000
 const healthTimeoutMs = 1_000
-/** A stop that takes longer is cut short: everything acknowledged is on the disk anyway. */
-const stopTimeoutMs = 10_000
 
 /** What a service and a command have in common: the stores, the ledger on them and the read model. */
 export interface Runtime extends AsyncDisposable {
@@ -105,7 +104,7 @@ export async function serve(
       publicOrigin: config.publicUrl?.origin,
       clock: Date.now,
       version,
-      limits: { provisionalMs: appendDeadlineMs + 1_000 },
+      limits: { provisionalMs: ledger.provisionalMs },
     })
     running.defer(() => app.close())
     const address = await app.listen({ host: config.host, port: config.port })
@@ -150,29 +149,19 @@ function aborted(signal: AbortSignal): Promise<void> {
 
 /** Runs the service as this process: signals stop it, a second one at once; one line says why it could not start. */
 export async function main(): Promise<void> {
-  const stop = new AbortController()
+  const stop = interruption(1)
   let log: Logger = pino()
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) process.exit(1)
-    stop.abort()
-    setTimeout(() => {
-      log.warn(`${signal} was not followed by an end in ${stopTimeoutMs / 1_000} s: leaving`)
-      process.exit(1)
-    }, stopTimeoutMs).unref()
-  }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
   let attempt = 'start'
   try {
     const config = readConfig()
     log = openLogger(config)
-    await serve(config, log, stop.signal, () => {
+    await serve(config, log, stop, () => {
       attempt = 'go on'
     })
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     process.stderr.write(
-      `incident-ledger cannot ${stop.signal.aborted ? 'stop in order' : attempt}: ${why}\n`,
+      `incident-ledger cannot ${stop.aborted ? 'stop in order' : attempt}: ${why}\n`,
     )
     if (!(error instanceof ConfigError)) log.debug({ err: error })
     process.exitCode = 1

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { type Config, readConfig } from '../config.ts'
+import { interruption } from '../interruption.ts'
 import type { Logger } from '../logger.ts'
 import { version } from '../version.ts'
 import { exitCode } from './exit-code.ts'
@@ -11,7 +12,7 @@ import { runCommandLine, type Settings } from './program.ts'
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   terminal: { out: endurable(process.stdout), err: endurable(process.stderr) },
   version,
-  interruption: interruptionOf(process),
+  interruption: interruption(exitCode.interrupted),
   async serve(settings, stop) {
     const [{ serve }, { openLogger }] = await Promise.all([import('../main.ts'), import('../logger.ts')])
     const config = configWith(settings)
@@ -21,6 +22,11 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
     const config = configWith(settings)
     const { openRuntime } = await import('../main.ts')
     return openRuntime(config, openCommandLog(config))
+  },
+  async openRepublication(settings) {
+    const config = configWith(settings)
+    const { openRepublicationOf } = await import('../main.ts')
+    return openRepublicationOf(config, openCommandLog(config))
   },
   async rebuildReadModel(options) {
     const { rebuild } = await import('../projections/rebuild.ts')
@@ -41,16 +47,6 @@ function configWith({ dataDir }: Settings): Config {
 function openCommandLog({ logLevel }: Config): Logger {
   const level = logLevel === 'info' ? 'warn' : logLevel
   return pino({ level, base: null }, pretty({ destination: 2, sync: true, ignore: 'time', singleLine: true }))
-}
-
-/** The first signal asks for an end in order, a second one ends at once. */
-function interruptionOf(running: NodeJS.Process): AbortSignal {
-  const interruption = new AbortController()
-  const onSignal = () =>
-    interruption.signal.aborted ? running.exit(exitCode.interrupted) : interruption.abort()
-  running.on('SIGINT', onSignal)
-  running.on('SIGTERM', onSignal)
-  return interruption.signal
 }
 
 /** A reader that leaves early, as `head` does, ends no command: an import would stay half done. */

@@ -4,6 +4,7 @@ import {
   type IncidentId,
   type IncidentState,
   type Instant,
+  instantOf,
   isReported,
   severities,
   statuses,
@@ -22,7 +23,7 @@ export interface ReplayMoment {
 }
 
 export interface ReplayOptions extends ReplayMoment {
-  readonly ledger: Pick<Ledger, 'history' | 'subscribe'>
+  readonly ledger: Pick<Ledger, 'history' | 'subscribe' | 'provisionalMs'>
   readonly terminal: Terminal
   readonly json: boolean
   readonly signal: AbortSignal
@@ -33,6 +34,7 @@ export interface ReplayOptions extends ReplayMoment {
  * these counts, for each change says what it leads away from.
  */
 export async function replayAll({ ledger, terminal, json, signal, ...moment }: ReplayOptions): Promise<void> {
+  const provisional = isProvisional(moment, ledger)
   const counts = {
     incidents: 0,
     events: 0,
@@ -54,8 +56,10 @@ export async function replayAll({ ledger, terminal, json, signal, ...moment }: R
   }
   reading.abort()
   signal.throwIfAborted()
-  if (json) return writeJson(terminal, { type: 'replay', ...moment, ...counts })
-  terminal.out.write(`${momentText(moment)}: ${counts.incidents} incidents, ${counts.events} events\n`)
+  if (json) return writeJson(terminal, { type: 'replay', ...moment, provisional, ...counts })
+  terminal.out.write(
+    `${momentText(moment, provisional)}: ${counts.incidents} incidents, ${counts.events} events\n`,
+  )
   writeTable(terminal, [...Object.entries(counts.byStatus), ...Object.entries(counts.bySeverity)])
   if (counts.unreadable > 0) {
     terminal.err.write(`${counts.unreadable} events that this version cannot read are left out\n`)
@@ -89,13 +93,14 @@ export async function replayOne(
   id: IncidentId,
   { ledger, terminal, json, signal: _, ...moment }: ReplayOptions,
 ): Promise<void> {
+  const provisional = isProvisional(moment, ledger)
   const records = await ledger.history.events(id)
   const state = records
     .filter(({ event }) => isBy(moment, event))
     .reduce((state: IncidentState, { event }) => evolve(id, state, event), unreported)
   if (!isReported(state)) throw new LedgerError({ code: 'not-yet-reported' })
-  if (json) return writeJson(terminal, { type: 'incident', ...moment, incident: state })
-  terminal.out.write(`${momentText(moment)}\n`)
+  if (json) return writeJson(terminal, { type: 'incident', ...moment, provisional, incident: state })
+  terminal.out.write(`${momentText(moment, provisional)}\n`)
   writeTable(
     terminal,
     Object.entries(state).map(([name, value]) => [
@@ -110,14 +115,21 @@ function isBy({ asOf, knownAt }: ReplayMoment, { at, recordedAt }: IncidentEvent
   return (asOf === undefined || at <= asOf) && (knownAt === undefined || recordedAt <= knownAt)
 }
 
-function momentText({
-  asOf = 'now',
-  knownAt = 'now',
-}: {
-  asOf?: string | undefined
-  knownAt?: string | undefined
-}) {
-  return `As of ${asOf}, as known at ${knownAt}`
+/** Whether events may still be added to the answer: where neither moment is old enough to keep out what is being appended now. */
+function isProvisional(
+  { asOf, knownAt }: ReplayMoment,
+  { provisionalMs }: Pick<Ledger, 'provisionalMs'>,
+): boolean {
+  const settledUntil = instantOf(Date.now() - provisionalMs)
+  return [asOf, knownAt].every((moment) => moment === undefined || moment > settledUntil)
+}
+
+function momentText(
+  { asOf = 'now', knownAt = 'now' }: { asOf?: string | undefined; knownAt?: string | undefined },
+  provisional: boolean,
+) {
+  const mark = provisional ? ' (provisional: events of the last seconds may still be added)' : ''
+  return `As of ${asOf}, as known at ${knownAt}${mark}`
 }
 
 function zeroes<Key extends string>(keys: readonly Key[]) {

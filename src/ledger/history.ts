@@ -4,14 +4,11 @@ import type { IncidentRecord } from './event.ts'
 import { type IncidentJournal, stateAfter } from './incident-journal.ts'
 import type { IncidentHistory, Moment } from './ledger.ts'
 
-/** What clocks of several processes may differ by. */
-const clockSkewMs = 1_000
-
-/** A moment younger than the append deadline and a second may still gain events: they are decided, but not appended yet. */
+/** `provisionalMs`: a moment younger than this may still gain events. */
 export function openIncidentHistory(
   journal: IncidentJournal,
   clock: () => number,
-  appendDeadlineMs: number,
+  provisionalMs: number,
 ): IncidentHistory {
   async function events(id: IncidentId): Promise<readonly IncidentRecord[]> {
     const records = await journal.read(id)
@@ -22,7 +19,7 @@ export function openIncidentHistory(
   return {
     events,
     stateAt: async (id, moment) => {
-      const settledUntilMs = clock() - appendDeadlineMs - clockSkewMs
+      const settledUntilMs = clock() - provisionalMs
       const incident = stateAfter(id, until(moment, await events(id)))
       if (!isReported(incident)) throw new LedgerError({ code: 'not-yet-reported' })
       return { incident, provisional: epochMsOf(moment) > settledUntilMs }

@@ -31,6 +31,8 @@ export interface LedgerOptions {
 }
 
 const defaultAppendDeadlineMs = 5_000
+/** What clocks of several processes may differ by. */
+const clockSkewMs = 1_000
 
 /**
  * The ledger in the event store at `eventStoreUrl`, a connection string such as `esdb://127.0.0.1:2113?tls=false`; begun if there is none.
@@ -55,6 +57,7 @@ export async function openLedgerOn(store: EventStore, options: LedgerOptions): P
   const codec = openCodec()
   const journal = openIncidentJournal(store, codec, appendDeadlineMs)
   const pins = openPinBoard(store, appendDeadlineMs)
+  const provisionalMs = appendDeadlineMs + clockSkewMs
   const terms = { keyring, clock, appendDeadlineMs }
   await beginOrResume(store, options.origin, appendDeadlineMs)
   const closing = new AbortController()
@@ -62,7 +65,8 @@ export async function openLedgerOn(store: EventStore, options: LedgerOptions): P
   return {
     incidents: openIncidentCommands({ ...terms, journal, pins, chainLowerBound }),
     importIncident: openImport(journal, terms),
-    history: openIncidentHistory(journal, clock, appendDeadlineMs),
+    history: openIncidentHistory(journal, clock, provisionalMs),
+    provisionalMs,
     accessKeys: openAccessKeyRegister(store, { ...terms, log, closing: closing.signal }),
     subscribe: openSubscriptions(store, codec, log, closing.signal),
     readAt: async (position) => {

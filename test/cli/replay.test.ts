@@ -80,12 +80,44 @@ describe('the counts of a moment', () => {
 describe('the state of one incident', () => {
   it('is the one that its history gives', async () => {
     const { incident } = await ledger.history.stateAt(some, { asOf: between })
-    expect(await stateOf(some, { asOf: between })).toEqual({ type: 'incident', asOf: between, incident })
+    expect(await stateOf(some, { asOf: between })).toEqual({
+      type: 'incident',
+      asOf: between,
+      provisional: false,
+      incident,
+    })
   })
 
   it('is none before it was reported, nor where it never was', async () => {
     await expect(stateOf(some, { asOf: before })).rejects.toThrow('not-yet-reported')
     const nobody = incidentId.parse('00000000-0000-4000-8000-000000000000')
     await expect(stateOf(nobody, {})).rejects.toThrow('incident-not-found')
+  })
+})
+
+describe('an answer is marked as provisional where what is being appended now may still belong to it', () => {
+  const old = between
+  const young = () => instantOf(Date.now())
+  it.each([
+    ['of now', () => ({}), true],
+    ['as of a moment ago', () => ({ asOf: young() }), true],
+    ['as known a moment ago', () => ({ knownAt: young() }), true],
+    ['as of then', () => ({ asOf: old }), false],
+    ['as of now, as known then', () => ({ asOf: young(), knownAt: old }), false],
+    ['as of a moment older than an append can take', () => ({ asOf: instantOf(Date.now() - 6_000) }), false],
+  ])('%s', async (_, moment, provisional) => {
+    expect(await counted(moment())).toMatchObject({ provisional })
+  })
+
+  it('of one incident, too, and for people', async () => {
+    expect(await stateOf(some, { asOf: young() })).toMatchObject({ provisional: true })
+    const terminal = recordedTerminal()
+    const options = { ledger, terminal, json: false, signal: new AbortController().signal }
+    await replayOne(some, { ...options, asOf: between })
+    expect(terminal.said.out).not.toContain('provisional')
+    await replayOne(some, options)
+    expect(terminal.said.out).toContain('as known at now (provisional: ')
+    await replayAll(options)
+    expect(terminal.said.out).toMatch(/as known at now \(provisional: .*\): 60 incidents/)
   })
 })
