@@ -1,9 +1,12 @@
 import { extname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { ServerCredentials } from '@grpc/grpc-js'
+import { createLoginCheck } from './credentials.ts'
 import { openDatabase } from './database.ts'
 import { createEventLog } from './event-log.ts'
 import { serveEventLog } from './server.ts'
+import { loadServerCredentials, type TlsFiles } from './tls.ts'
 
 /** How to run a node. */
 export interface EventStoreNodeOptions {
@@ -13,6 +16,13 @@ export interface EventStoreNodeOptions {
   readonly host?: string
   /** Default 0, which takes a free one. */
   readonly port?: number
+  /** Serves over TLS with these; default is without. */
+  readonly tls?: TlsFiles
+  /**
+   * The password of the user `admin`, asked of every call on streams. Needs TLS, as clients send no login without it.
+   * Default is to take any login, and none.
+   */
+  readonly password?: string
 }
 
 /** A node that listens. `url` is a connection string for `@eventstore/db-client`. */
@@ -83,13 +93,22 @@ export async function runEventStoreNode(
 
 /** Opens a node in this thread; it serves until closed. */
 export async function openEventStoreNode(options: EventStoreNodeOptions): Promise<EventStoreNode> {
-  const { dataDir, host = '127.0.0.1', port = 0 } = options
+  const { dataDir, host = '127.0.0.1', port = 0, tls, password } = options
+  if (password !== undefined && tls === undefined) {
+    throw new Error('a password needs a TLS certificate: clients send no login over a connection without TLS')
+  }
+  const credentials = tls === undefined ? ServerCredentials.createInsecure() : loadServerCredentials(tls)
   const log = createEventLog(openDatabase(dataDir))
   try {
-    const server = await serveEventLog(log, host, port)
+    const server = await serveEventLog(log, {
+      host,
+      port,
+      credentials,
+      checkLogin: createLoginCheck(password),
+    })
     const address = host.includes(':') ? `[${host}]` : host
     return {
-      url: `esdb://${address}:${server.port}?tls=false`,
+      url: `esdb://${address}:${server.port}?tls=${tls !== undefined}`,
       port: server.port,
       async close() {
         log.finishWrites()
