@@ -49,6 +49,10 @@ export function describeRoutes(app: FastifyInstance, version: string): void {
           description: 'Report, change and read incidents, as they are and as they were.',
         },
         { name: 'Events', description: 'What happened, across incidents: as pages and as a stream.' },
+        {
+          name: 'Access keys',
+          description: 'Who may do what. Requests may be signed, too (RFC 9421): docs/api.md shows how.',
+        },
         { name: 'Service', description: 'How the service is, and what it says about itself.' },
       ],
       components: {
