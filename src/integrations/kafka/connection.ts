@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+import { Kafka, type KafkaConfig } from 'kafkajs'
 import type { Logger } from 'pino'
 
 /** How a Kafka cluster is reached. */
@@ -27,8 +27,8 @@ const connectionTimeoutMs = 3_000
 const requestTimeoutMs = 15_000
 
 /**
- * A client of the cluster; it connects when what it makes does. What it logs goes to `log`, one level milder: kafkajs calls
- * an error what it then retries, and what it cannot mend its caller hears and tells.
+ * A client of the cluster; it connects when what it makes does. What it logs is for debugging: kafkajs calls an error what it
+ * then retries, as with each transaction that follows another at once, and what it cannot mend its caller hears and tells.
  *
  * @throws Error where a file of `tls` cannot be read.
  */
@@ -41,8 +41,7 @@ export function connectKafka({ brokers, tls, sasl }: KafkaSettings, log: Logger)
     requestTimeout: requestTimeoutMs,
     logCreator: () => (entry) => {
       const { message, logger: _logger, timestamp: _timestamp, stack: _stack, ...details } = entry.log
-      const level = entry.level === logLevel.ERROR ? 'warn' : 'debug'
-      log[level]({ ...details, kafka: entry.namespace }, message)
+      log.debug({ ...details, kafka: entry.namespace }, message)
     },
   }
   if (tls) {
