@@ -6,7 +6,7 @@ import { openPublisher } from '../src/integrations/kafka/publisher.ts'
 import { ensureTopics } from '../src/integrations/kafka/topics.ts'
 import type { LedgerRecord } from '../src/ledger/event.ts'
 import type { Subscribe } from '../src/ledger/ledger.ts'
-import { syntheticHistory } from './catch-up.ts'
+import { syntheticHistory } from './kafka-history.ts'
 
 const transactionEvents = 2_000
 const rounds = 3

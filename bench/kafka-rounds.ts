@@ -13,7 +13,7 @@ import { startPublisherProcess } from '../test/integrations/kafka/killed-publish
 import { recordsToJson } from '../test/integrations/kafka/known-ledger.ts'
 import { committedIn, quietKafka } from '../test/integrations/kafka/subscriber.ts'
 import { type KafkaBroker, startKafkaBroker } from '../test/support/kafka-broker.ts'
-import { syntheticHistory } from './catch-up.ts'
+import { syntheticHistory } from './kafka-history.ts'
 
 const kills = 50
 const restarts = 10
