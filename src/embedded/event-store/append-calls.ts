@@ -10,7 +10,7 @@ import {
   type Proposal,
 } from './append-messages.ts'
 import type { EventLog, WriteOutcome } from './event-log.ts'
-import { describedBy, type ProposedEvent } from './events.ts'
+import type { ProposedEvent } from './events.ts'
 import { createSender } from './message-runs.ts'
 import {
   encodeBatchAppendRefusal,
@@ -20,6 +20,7 @@ import {
   type Refusal,
   toStatus,
 } from './refusals.ts'
+import { faultOfName } from './stream-names.ts'
 
 /** Streams/Append: one append a call. */
 export function answerAppend(
@@ -34,7 +35,9 @@ export function answerAppend(
     if (request.kind === 'event') proposals.add(request.event)
   })
   call.on('error', () => proposals.clear())
-  call.on('end', () => void append(log, target, proposals).then(answer))
+  call.on('end', () => {
+    if (!call.cancelled) void append(log, target, proposals).then(answer)
+  })
 
   function answer(outcome: WriteOutcome | Refusal): void {
     if (outcome.kind === 'written') respond(null, encodeAppendSuccess(outcome.lastRevision, outcome.position))
@@ -49,6 +52,18 @@ const MAX_OPEN_APPENDS = 1024
 /** How many bytes they may hold together: sixteen appends of the greatest size. */
 const MAX_OPEN_BYTES = 16 * MAX_APPEND_BYTES
 
+/** An append of which not all has come. */
+interface OpenAppend {
+  readonly target: AppendTarget | undefined
+  readonly proposals: Proposals
+  /** Has run out before all had come, and so was answered. */
+  isExpired: boolean
+  expiry?: NodeJS.Timeout | undefined
+}
+
+/** The longest that a timer of Node's can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 /**
  * Streams/BatchAppend: any number of appends a call, each in one or more messages, each answered exactly once, in
  * whatever order. A client that does not take its answers is not read from until it does.
@@ -58,7 +73,7 @@ export function answerBatchAppend(
   call: ServerDuplexStream<BatchAppendRequest, Buffer>,
   stopping: AbortSignal,
 ): void {
-  const open = new Map<string, { target: AppendTarget | undefined; proposals: Proposals }>()
+  const open = new Map<string, OpenAppend>()
   const over = new AbortController()
   const { send, flush } = createSender(call, over.signal)
   let openBytes = 0
@@ -67,20 +82,42 @@ export function answerBatchAppend(
 
   function receive(request: BatchAppendRequest): void {
     const key = request.correlationId.toString('latin1')
-    const begun = open.get(key) ?? { target: request.target, proposals: collectProposals() }
+    const begun = open.get(key) ?? {
+      target: request.target,
+      proposals: collectProposals(),
+      isExpired: false,
+    }
     if (open.delete(key)) openBytes -= begun.proposals.bytes()
-    for (const event of request.events) begun.proposals.add(event)
+    if (!begun.isExpired) for (const event of request.events) begun.proposals.add(event)
     if (!request.isFinal) {
       open.set(key, begun)
       openBytes += begun.proposals.bytes()
+      begun.expiry ??= expireLater(begun, request.correlationId)
       if (open.size > MAX_OPEN_APPENDS || openBytes > MAX_OPEN_BYTES)
         end(status.RESOURCE_EXHAUSTED, 'too many appends are begun and not finished')
       return
     }
+    clearTimeout(begun.expiry)
+    if (begun.isExpired) return
     unanswered += 1
     void append(log, begun.target, begun.proposals).then((outcome) =>
       answer(request.correlationId, begun.target, outcome),
     )
+  }
+
+  /** What has not come when its deadline passes is answered then, and what comes of it later is passed over. */
+  function expireLater(begun: OpenAppend, correlationId: Buffer): NodeJS.Timeout | undefined {
+    const waitMs = (begun.target?.deadlineMs ?? Number.POSITIVE_INFINITY) - Date.now()
+    if (waitMs > MAX_TIMER_MS) return undefined
+    const expire = () => {
+      if (over.signal.aborted || begun.isExpired) return
+      begun.isExpired = true
+      openBytes -= begun.proposals.bytes()
+      begun.proposals.clear()
+      unanswered += 1
+      answer(correlationId, begun.target, { kind: 'deadline-passed' })
+    }
+    return setTimeout(expire, Math.max(0, waitMs)).unref()
   }
 
   function answer(
@@ -133,7 +170,9 @@ export function answerBatchAppend(
   })
 }
 
-const noTarget: Refusal = { kind: 'malformed', request: new MalformedRequest('the append names no stream') }
+const noTarget: Refusal = { kind: 'malformed', request: new MalformedRequest('the append has no options') }
+
+const noExpectedRevision = new MalformedRequest('the append does not say what it expects of the stream')
 
 async function append(
   log: EventLog,
@@ -141,11 +180,15 @@ async function append(
   proposals: Proposals,
 ): Promise<WriteOutcome | Refusal> {
   if (target === undefined) return noTarget
-  const fault = proposals.fault() ?? faultOfName(target.streamName)
-  if (fault !== undefined) return fault
-  if (target.deadlineMs !== undefined && target.deadlineMs < Date.now()) return { kind: 'deadline-passed' }
+  const { streamName, expected, deadlineMs } = target
+  const fault = faultOfName(streamName)
+  if (fault !== undefined) return { kind: 'malformed', request: fault }
+  if (expected === undefined) return { kind: 'malformed', request: noExpectedRevision }
+  if (deadlineMs !== undefined && deadlineMs <= Date.now()) return { kind: 'deadline-passed' }
+  const refusal = proposals.fault()
+  if (refusal !== undefined) return refusal
   try {
-    return await log.append(target.streamName, target.expected, proposals.events())
+    return await log.append(streamName, expected, proposals.events())
   } catch (error) {
     return {
       kind: 'refused',
@@ -153,12 +196,6 @@ async function append(
       message: error instanceof Error ? error.message : String(error),
     }
   }
-}
-
-function faultOfName(streamName: string): Refusal | undefined {
-  if (streamName !== '' && streamName !== '$$' && describedBy(describedBy(streamName) ?? '') === undefined)
-    return
-  return { kind: 'malformed', request: new MalformedRequest(`no stream can have the name "${streamName}"`) }
 }
 
 /** The events of one append as they come in. Once something is wrong with one, none is kept. */
@@ -192,6 +229,7 @@ function collectProposals(): Proposals {
     },
     clear() {
       events = []
+      bytes = 0
     },
     bytes: () => bytes,
     events: () => events,

@@ -20,10 +20,10 @@ export class MalformedRequest extends Error {
   }
 }
 
-/** Where a write goes and what it expects to find there. */
+/** Where a write goes and what it expects to find there; undefined when it does not say. */
 export interface AppendTarget {
   readonly streamName: string
-  readonly expected: ExpectedRevision
+  readonly expected: ExpectedRevision | undefined
   readonly deadlineMs: number | undefined
 }
 
@@ -70,10 +70,13 @@ export function decodeBatchAppendRequest(message: Buffer): BatchAppendRequest {
   return { correlationId, target, events, isFinal }
 }
 
-/** AppendReq.Options and BatchAppendReq.Options agree in the fields 1 to 5; only the latter has a deadline (6). */
+/**
+ * AppendReq.Options and BatchAppendReq.Options agree in the fields 1 to 5; only the latter has a deadline: a Timestamp (6),
+ * or a Duration (7) from when the request is read.
+ */
 function decodeTarget(message: Buffer): AppendTarget {
   let streamName = ''
-  let expected: ExpectedRevision = 0
+  let expected: ExpectedRevision | undefined
   let deadlineMs: number | undefined
   decode(message, (field, value) => {
     if (field === 2 && typeof value === 'number') expected = value
@@ -82,7 +85,8 @@ function decodeTarget(message: Buffer): AppendTarget {
     if (field === 5) expected = 'stream_exists'
     if (typeof value === 'number') return
     if (field === 1) streamName = decodeStreamIdentifier(value)
-    if (field === 6) deadlineMs = decodeTimestamp(value)
+    if (field === 6) deadlineMs = decodeTime(value)
+    if (field === 7) deadlineMs = Date.now() + decodeTime(value)
   })
   return { streamName, expected, deadlineMs }
 }
@@ -166,7 +170,8 @@ function decodeStreamIdentifier(message: Buffer): string {
   return name
 }
 
-function decodeTimestamp(message: Buffer): number {
+/** Timestamp and Duration have the same fields. */
+function decodeTime(message: Buffer): number {
   let ms = 0
   decode(message, (field, value) => {
     if (typeof value !== 'number') return
@@ -209,7 +214,8 @@ function writeSuccess(writer: ProtobufWriter, lastRevision: number, position: nu
   else writer.integer(1, lastRevision)
 }
 
-function writeExpected(writer: ProtobufWriter, expected: ExpectedRevision): void {
+function writeExpected(writer: ProtobufWriter, expected: ExpectedRevision | undefined): void {
+  if (expected === undefined) return
   if (expected === 'no_stream') writer.empty(6)
   else if (expected === 'any') writer.empty(7)
   else if (expected === 'stream_exists') writer.empty(8)

@@ -1,6 +1,7 @@
 import sharedMessages from '@eventstore/db-client/generated/shared_pb.js'
 import streamsMessages from '@eventstore/db-client/generated/streams_pb.js'
 import * as fc from 'fast-check'
+import durationMessages from 'google-protobuf/google/protobuf/duration_pb.js'
 import emptyMessages from 'google-protobuf/google/protobuf/empty_pb.js'
 import timestampMessages from 'google-protobuf/google/protobuf/timestamp_pb.js'
 import { expect, test } from 'vitest'
@@ -90,6 +91,16 @@ test('a unary append is read as it was sent', () => {
     }),
   )
   expect(decodeAppendRequest(serialize(new AppendReq()))).toEqual({ kind: 'nothing' })
+})
+
+test('a deadline may be a duration, which the generated classes do not know', () => {
+  const duration = Buffer.from(new durationMessages.Duration().setSeconds(60).serializeBinary())
+  const options = serialize(new BatchAppendReq.Options().setAny(new Empty()))
+  const longer = Buffer.concat([options, Buffer.of((7 << 3) | 2, duration.length), duration])
+  const request = Buffer.concat([Buffer.of((2 << 3) | 2, longer.length), longer])
+  const deadlineMs = decodeBatchAppendRequest(request).target?.deadlineMs ?? 0
+  expect(deadlineMs - Date.now()).toBeGreaterThan(30_000)
+  expect(deadlineMs - Date.now()).toBeLessThanOrEqual(60_000)
 })
 
 test('a batch append is read as it was sent, with or without options, deadline and events', () => {
