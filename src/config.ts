@@ -3,6 +3,7 @@
  * file `.env` beside package.json. Empty means unset. `.env.example` documents each for operators.
  */
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
@@ -72,6 +73,18 @@ const environment = z
     X_ACCESS_KEY: z.string().default(defaultAccessKey),
     /** A JSON file of further access keys, hashed: see docs/api.md. */
     ACCESS_KEYS_FILE: z.string().optional(),
+    /** Requests a minute that one access key may make, for all processes together where there is Redis. Unset: no limit. */
+    RATE_LIMIT: wholeNumber(1, 100_000_000).optional(),
+    /** Addresses or networks of proxies, joined by commas, whose X-Forwarded-For says where a request comes from. */
+    TRUSTED_PROXIES: z
+      .string()
+      .transform(list)
+      .pipe(
+        z.array(
+          z.string().refine(isNetwork, 'must be addresses or networks such as 10.0.0.0/8, joined by commas'),
+        ),
+      )
+      .default([]),
     /** EventStoreDB. Unset: the embedded node, under DATA_DIR. */
     EVENTSTORE_URL: url('esdb', 'esdb+discover', 'kurrentdb', 'kurrentdb+discover').optional(),
     /** Postgres. Unset: the embedded one, under DATA_DIR. */
@@ -102,6 +115,31 @@ const environment = z
       .optional(),
     KAFKA_SASL_USERNAME: z.string().optional(),
     KAFKA_SASL_PASSWORD: z.string().optional(),
+    /** Of the Telegram bot, as @BotFather tells it. Unset: no bot. */
+    TELEGRAM_BOT_TOKEN: z
+      .string()
+      .regex(
+        /^\d{1,15}:[\w-]{16,255}$/,
+        'must be a token as @BotFather tells it: a number, a colon and a secret',
+      )
+      .optional(),
+    /** The chats that the bot listens to, by their numbers, joined by commas; a group's is negative. */
+    TELEGRAM_ALLOWED_CHATS: z
+      .string()
+      .transform(list)
+      .pipe(
+        z.array(
+          z
+            .string()
+            .regex(/^-?\d{1,15}$/, 'must be numbers of chats, joined by commas')
+            .transform(Number),
+        ),
+      )
+      .default([]),
+    /** Where the Bot API is. */
+    TELEGRAM_API_ROOT: url('http', 'https')
+      .transform((value) => value.replace(/\/+$/, ''))
+      .default('https://api.telegram.org'),
     /** What all derived keys come from. Unset: made at first start under DATA_DIR; required with EVENTSTORE_URL. */
     LEDGER_SECRET: secret.optional(),
     /** Earlier secrets, each with its version, joined by commas. */
@@ -168,10 +206,21 @@ export interface Config {
   readonly dataDir: string
   readonly accessKey: { readonly value: string; readonly isDefault: boolean }
   readonly accessKeysFile: string | undefined
+  readonly requestsPerMinute: number | undefined
+  readonly trustedProxies: readonly string[]
   readonly eventStoreUrl: string | undefined
   readonly databaseUrl: string | undefined
   readonly redisUrl: string | undefined
   readonly kafka: KafkaSettings | undefined
+  /** Absent: no bot. */
+  readonly telegram:
+    | {
+        readonly token: string
+        readonly allowedChats: ReadonlySet<number>
+        /** Without a slash at its end. */
+        readonly apiRoot: string
+      }
+    | undefined
   readonly secret: Secret | undefined
   readonly previousSecrets: readonly Secret[]
   readonly ledgerPublic: boolean
@@ -225,10 +274,20 @@ export function readConfig(
     dataDir: path('DATA_DIR') ?? resolve(root, 'data'),
     accessKey: { value: data.X_ACCESS_KEY, isDefault: data.X_ACCESS_KEY === defaultAccessKey },
     accessKeysFile: path('ACCESS_KEYS_FILE'),
+    requestsPerMinute: data.RATE_LIMIT,
+    trustedProxies: data.TRUSTED_PROXIES,
     eventStoreUrl: data.EVENTSTORE_URL,
     databaseUrl: data.DATABASE_URL,
     redisUrl: data.REDIS_URL,
     kafka: kafkaSettings(data, path),
+    telegram:
+      data.TELEGRAM_BOT_TOKEN === undefined
+        ? undefined
+        : {
+            token: data.TELEGRAM_BOT_TOKEN,
+            allowedChats: new Set(data.TELEGRAM_ALLOWED_CHATS),
+            apiRoot: data.TELEGRAM_API_ROOT,
+          },
     secret: data.LEDGER_SECRET,
     previousSecrets: data.LEDGER_SECRET_PREVIOUS,
     ledgerPublic: data.LEDGER_PUBLIC,
@@ -261,6 +320,13 @@ function kafkaSettings(
       },
     }),
   }
+}
+
+/** An IP address, or a network of them: `10.0.0.0/8`, `fd00::/8`. */
+function isNetwork(text: string): boolean {
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const version = isIP(address)
+  return version !== 0 && Number(bits ?? 0) <= (version === 4 ? 32 : 128)
 }
 
 export function isLoopback(host: string): boolean {

@@ -129,3 +129,21 @@ test('a SASL mechanism without a name and a password, and a certificate without 
     'KAFKA_TLS_KEY_FILE and KAFKA_TLS_CERTIFICATE_FILE must be set together',
   ])
 })
+
+test('a bot has a token and the chats that it listens to', () => {
+  const token = `123456789:${'t'.repeat(35)}`
+  const variables = {
+    TELEGRAM_BOT_TOKEN: token,
+    TELEGRAM_ALLOWED_CHATS: '-1001234567890, 42',
+    TELEGRAM_API_ROOT: 'http://127.0.0.1:8081/',
+  }
+  expect(readConfig(variables, root()).telegram).toEqual({
+    token,
+    allowedChats: new Set([-1001234567890, 42]),
+    apiRoot: 'http://127.0.0.1:8081',
+  })
+  expect(readConfig({}, root()).telegram).toBeUndefined()
+  const problems = problemsOf({ TELEGRAM_BOT_TOKEN: 'hunter2', TELEGRAM_ALLOWED_CHATS: '@oncall' })
+  expect(problems).toHaveLength(2)
+  expect(problems.join()).not.toMatch(/hunter2/)
+})

@@ -1,0 +1,154 @@
+import type { Bot } from 'grammy'
+import { LRUCache } from 'lru-cache'
+import type { Logger } from 'pino'
+import { LedgerError } from '../../ledger/errors.ts'
+import type { IncidentRecord, LedgerRecord } from '../../ledger/event.ts'
+import type { Ledger } from '../../ledger/ledger.ts'
+import { verifyCheckpoint } from '../../projections/checkpoint.ts'
+import type { Term } from '../../projections/leadership.ts'
+import type { Projecting, Projection } from '../../projections/projector.ts'
+import { ProjectorStopped } from '../../projections/projector-stopped.ts'
+import {
+  beginRepliesAnew,
+  moveReplies,
+  openReplies,
+  type RepliesCheckpoint,
+} from '../../projections/replies.ts'
+import { isRefusal, reasonOf } from './bot-api.ts'
+import { type MessageRef, messageOf } from './identity.ts'
+import { type LinkTo, tidings } from './texts.ts'
+
+export interface RepliesOptions {
+  /** Of the incidents whose reporters are to be told. */
+  readonly origin: string
+  readonly allowedChats: ReadonlySet<number>
+  readonly ledger: Pick<Ledger, 'history' | 'readAt'>
+  readonly linkTo: LinkTo
+  readonly log: Logger
+  /** Milliseconds since the Unix epoch. */
+  readonly clock: () => number
+  /** The bot of a term, when it begins. */
+  readonly bot: (term: Term) => Bot
+}
+
+const name = 'telegram'
+const batchSize = 500
+/** Events that lead to no reply are cheap to go over again: the checkpoint moves over so many, or for so long, in memory only. */
+const savedEvery = 1_000
+const savedEveryMs = 10_000
+/** Incidents of which it is known who reported them. */
+const incidentsKnown = 100_000
+
+/**
+ * Tells, by a reply to the message that reported an incident, what it became and each later change. The checkpoint moves over an
+ * event after its reply was sent: each is sent once; a second time only where this process, its Postgres or Telegram's answer
+ * was lost between the two, for Telegram does not know a message again. None is left out, save where Telegram refuses it.
+ */
+export function chatReplies(options: RepliesOptions): Projection {
+  const { ledger, log, clock } = options
+  return {
+    name,
+    batchSize,
+    checkpoint: async ({ client, signal }) => {
+      const found = await openReplies(client, name, clock())
+      try {
+        await verifyCheckpoint(found, ledger.readAt, signal, log)
+        return found
+      } catch (error) {
+        if (!(error instanceof ProjectorStopped)) throw error
+        log.warn(
+          { index: found.index },
+          'the ledger is not the one that Telegram was told of: beginning anew, with what is to come',
+        )
+        await beginRepliesAnew(client, name, clock())
+        return openReplies(client, name, clock())
+      }
+    },
+    begin: (term) => begin(term, options),
+  }
+}
+
+async function begin(term: Term, options: RepliesOptions): Promise<Projecting> {
+  const { clock } = options
+  let saved = await openReplies(term.client, name, clock())
+  let checkpoint: RepliesCheckpoint = saved
+  let savedAtMs = clock()
+  const bot = options.bot(term)
+  const replyTo = replies(checkpoint.since, options)
+
+  async function save(): Promise<boolean> {
+    const { position, eventId } = checkpoint
+    if (position === undefined || eventId === undefined || checkpoint.index === saved.index) return true
+    if (!(await moveReplies(term.client, name, saved, { ...checkpoint, position, eventId }))) return false
+    saved = checkpoint
+    savedAtMs = clock()
+    return true
+  }
+
+  return {
+    checkpoint: () => checkpoint,
+    async apply({ records }) {
+      for (const record of records) {
+        const reply = await replyTo(record)
+        if (reply) await send(bot, reply, options)
+        const { position, id: eventId } = record
+        checkpoint = { ...checkpoint, index: checkpoint.index + 1, position, eventId }
+        if (reply && !(await save())) return false
+      }
+      const due = checkpoint.index - saved.index >= savedEvery || clock() - savedAtMs >= savedEveryMs
+      return due ? save() : true
+    },
+  }
+}
+
+interface Reply {
+  readonly to: MessageRef
+  readonly text: string
+}
+
+function replies(since: string, { origin, allowedChats, ledger, linkTo, log }: RepliesOptions) {
+  /** Where an incident was reported, by its id; empty where that was not through this bot. */
+  const reported = new LRUCache<string, string>({ max: incidentsKnown })
+
+  async function reportedIn({ incidentId, event }: IncidentRecord): Promise<string> {
+    const known = reported.get(incidentId)
+    if (known !== undefined) return known
+    const [first] =
+      event.type === 'IncidentReported'
+        ? [event]
+        : (await ledger.history.events(incidentId)).map((r) => r.event)
+    const ours = first?.type === 'IncidentReported' && first.data.origin === origin
+    const ref = ours ? (first.data.originRef ?? '') : ''
+    reported.set(incidentId, ref)
+    return ref
+  }
+
+  return async (record: LedgerRecord): Promise<Reply | undefined> => {
+    if (record.kind !== 'incident' || record.metadata.recordedAt < since) return undefined
+    try {
+      const to = messageOf(await reportedIn(record))
+      if (!to || !allowedChats.has(to.chat)) return undefined
+      const { incident } = await ledger.history.stateAt(record.incidentId, { revision: record.revision })
+      return { to, text: tidings(record, incident, linkTo) }
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.fault.code !== 'history-unreadable') throw error
+      log.warn({ ...error.fault }, 'an incident cannot be read, so that Telegram is not told of its change')
+      return undefined
+    }
+  }
+}
+
+async function send(bot: Bot, { to, text }: Reply, { log }: RepliesOptions): Promise<void> {
+  const others = { link_preview_options: { is_disabled: true } }
+  try {
+    await bot.api.sendMessage(to.chat, text, {
+      ...others,
+      reply_parameters: { message_id: to.message, allow_sending_without_reply: true },
+    })
+  } catch (error) {
+    const reason = reasonOf(error, bot.token)
+    // What is no refusal passes: the term ends, and the next one begins at this reply.
+    if (!isRefusal(error)) throw new Error(reason)
+    log.warn({ reason, chat: to.chat }, 'Telegram does not take a reply')
+  }
+}
