@@ -1,3 +1,4 @@
+import helmet from '@fastify/helmet'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -20,9 +21,11 @@ import { parseJsonBody } from './json-body.ts'
 import { showingPosition } from './ledger-position.ts'
 import { declaredMethods, refuseOtherMethods } from './methods.ts'
 import { type HttpMetrics, measure } from './metrics.ts'
-import { describeRoutes } from './openapi.ts'
+import { describeRoutes, pageHeaders } from './openapi.ts'
+import { shedLoad } from './overload.ts'
 import { pageCache } from './page-cache.ts'
 import { HttpProblem, problemAnswer } from './problems.ts'
+import { openRateLimits } from './rate-limits.ts'
 import { recent } from './recent.ts'
 import { correlationId, errorRecord, logRequests } from './request-log.ts'
 import { accessKeyRoutes } from './routes/access-keys.ts'
@@ -66,7 +69,12 @@ export function buildApp(given: HttpDependencies): App {
 
   logRequests(app, given.logger)
   fenceOff(app, given)
-  guardRoutes(app, given.accessKeys, openSignedRequests(given))
+  shedLoad(app, { delayMs: limits.overloadDelayMs })
+  guardRoutes(app, {
+    accessKeys: given.accessKeys,
+    signed: openSignedRequests(given),
+    rates: openRateLimits(app, { ...limits, redis: given.rateRedis, log: given.logger }),
+  })
   describeRoutes(app, given.version)
   app.register((scope, _options, done) => {
     const declared = declaredMethods(scope)
@@ -77,13 +85,14 @@ export function buildApp(given: HttpDependencies): App {
   return app
 }
 
-function server({ logger }: HttpDependencies, limits: HttpLimits): App {
+function server({ logger, trustedProxies }: HttpDependencies, limits: HttpLimits): App {
   const loggerInstance: FastifyBaseLogger = logger
   const app = Fastify({
     loggerInstance,
     childLoggerFactory: () => loggerInstance,
     logController: new Fastify.LogController({ disableRequestLogging: true }),
     genReqId: correlationId,
+    trustProxy: trustedProxies?.length ? [...trustedProxies] : false,
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestTimeoutMs,
     connectionTimeout: limits.idleTimeoutMs,
@@ -190,6 +199,10 @@ function mountRoutes(app: App, { given, limits, feed, health, metrics, draining 
   accessKeyRoutes(app, { register, directory, keyring, visibilityMs, clock })
   healthChecks(app, { report: health, accessKeys, draining, version })
   metricsPage(app, given.metrics)
-  problemPages(app)
+  app.register((pages, _options, done) => {
+    pages.register(helmet, pageHeaders)
+    problemPages(pages.withTypeProvider<ZodTypeProvider>())
+    done()
+  })
   serviceDocuments(app)
 }

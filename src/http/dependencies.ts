@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { AccessKeyRegister, IncidentCommands, IncidentHistory, Keyring } from '../ledger/ledger.ts'
@@ -18,6 +19,10 @@ export interface HttpDependencies {
   readonly register: Pick<AccessKeyRegister, 'issue' | 'revise' | 'revoke'>
   readonly directory: Pick<AccessKeyDirectory, 'all' | 'byId' | 'shown'>
   readonly nonces: Pick<Nonces, 'use'>
+  /** Where requests are counted for all processes together; absent: each counts for itself. */
+  readonly rateRedis?: Redis | undefined
+  /** Addresses or networks whose X-Forwarded-For says where a request comes from. */
+  readonly trustedProxies?: readonly string[] | undefined
   readonly health: () => Promise<HealthReport>
   readonly keyring: Pick<Keyring, 'everyMac' | 'sign' | 'verify'>
   readonly metrics: Registry
@@ -73,6 +78,12 @@ export interface HttpLimits {
   readonly heartbeatMs: number
   /** A stream's reader who takes nothing for so long is cut off. */
   readonly slowReaderMs: number
+  /** Wrong keys and signatures from one address within a minute. */
+  readonly refusalsPerMinute: number
+  /** Requests under one access key within a minute; undefined: as many as it likes. */
+  readonly requestsPerMinute: number | undefined
+  /** With such a wait for its turn, a new request is refused. */
+  readonly overloadDelayMs: number
 }
 
 export const defaultLimits: HttpLimits = {
@@ -88,4 +99,7 @@ export const defaultLimits: HttpLimits = {
   eventRing: 4_096,
   heartbeatMs: 15_000,
   slowReaderMs: 10_000,
+  refusalsPerMinute: 60,
+  requestsPerMinute: undefined,
+  overloadDelayMs: 1_000,
 }

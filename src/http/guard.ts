@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type AccessKey, type Scope, scopes } from './access-key.ts'
 import type { AccessKeys } from './access-keys.ts'
 import { HttpProblem } from './problems.ts'
+import type { RateLimits } from './rate-limits.ts'
 import { isSigned, type SignedRequests } from './signed-requests/check.ts'
 
 /** What a route asks of its callers: a key with this scope, or nothing at all. */
@@ -27,7 +28,7 @@ declare module 'fastify' {
  * `config.access`, or it fails to register; only one that says `public` is open. An unknown path asks for a key too.
  * The guard lets nothing through by path: a path can be spelled in many ways, a route is one.
  */
-export function guardRoutes(app: FastifyInstance, accessKeys: AccessKeys, signed: SignedRequests): void {
+export function guardRoutes(app: FastifyInstance, { accessKeys, signed, rates }: Door): void {
   app.decorateRequest('accessKey', undefined)
   app.addHook('onRoute', function (route) {
     const access = route.config?.access ?? this.accessOfRoutes
@@ -38,18 +39,38 @@ export function guardRoutes(app: FastifyInstance, accessKeys: AccessKeys, signed
     }
     route.config = { ...route.config, access }
   })
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { access } = request.routeOptions.config
     if (access === 'public') return done()
-    if (isSigned(request.headers)) {
-      signed.check(request).then((key) => admit(request, key, access, done), done)
-      return
+    const refuse = (problem: Error) => void rates.countRefusal(request, problem).then(done, done)
+    const enter = (key: AccessKey) => {
+      if (!rates.countRequest) return admit(request, key, access, done)
+      rates.countRequest(request, reply, key).then(() => admit(request, key, access, done), done)
     }
-    const key = presentedKey(request.headers, accessKeys)
-    if (!key) return done(unauthorized())
-    if (key.requiresSignature) return done(new HttpProblem('signature-required'))
-    admit(request, key, access, done)
+    if (!isSigned(request.headers)) {
+      // The key is looked up first, which is cheap: who has one is not kept out by a neighbour who guesses.
+      const key = presentedKey(request.headers, accessKeys)
+      if (key && !key.requiresSignature) return enter(key)
+      const blocked = rates.blocked(request)
+      if (blocked) return done(blocked)
+      return refuse(key ? new HttpProblem('signature-required') : unauthorized())
+    }
+    const blocked = rates.blocked(request)
+    if (blocked) return done(blocked)
+    signed.check(request).then(enter, (error: Error) => (isOfCaller(error) ? refuse(error) : done(error)))
   })
+}
+
+/** What stands between the routes and their callers. */
+export interface Door {
+  readonly accessKeys: Pick<AccessKeys, 'find'>
+  readonly signed: SignedRequests
+  readonly rates: RateLimits
+}
+
+/** A request that could not be checked is not held against its address. */
+function isOfCaller(error: Error): boolean {
+  return error instanceof HttpProblem && error.statusCode === 401
 }
 
 function admit(

@@ -1,3 +1,4 @@
+import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import swagger, { type SwaggerTransform, type SwaggerTransformObject } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
@@ -18,6 +19,14 @@ import { type ProblemSlug, problemMediaType, problems } from './problems.ts'
 /** Nothing but this service's own files: the page works offline, and an injected string runs nowhere. */
 export const pagePolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** helmet's headers, for what a browser shows. The policy is ours; TLS is for whoever ends it to insist on. */
+export const pageHeaders: FastifyHelmetOptions = {
+  contentSecurityPolicy: false,
+  strictTransportSecurity: false,
+  frameguard: { action: 'deny' },
+  referrerPolicy: { policy: 'no-referrer' },
+}
 
 /** zod leaves the examples of what it transforms out of the input's schema, although ours are input. */
 const zodToJsonConfig: Parameters<typeof createJsonSchemaTransform>[0]['zodToJsonConfig'] = {
@@ -68,6 +77,7 @@ export function describeRoutes(app: FastifyInstance, version: string): void {
   })
   app.register((pages, _options, done) => {
     pages.accessOfRoutes = 'public'
+    pages.register(helmet, pageHeaders)
     pages.register(swaggerUi, {
       routePrefix: '/docs',
       staticCSP: pagePolicy,

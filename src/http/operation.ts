@@ -73,6 +73,7 @@ export function problemsByStatus(described: Operation, parts: RequestParts): Map
     'foreign-host',
     'headers-too-large',
     'internal-error',
+    'overloaded',
     ...(described.access === 'public'
       ? []
       : ([
@@ -82,6 +83,7 @@ export function problemsByStatus(described: Operation, parts: RequestParts): Map
           'signature-replayed',
           'signature-unverifiable',
           'scope-missing',
+          'too-many-requests',
         ] as const)),
     ...(parts.params ? (['invalid-path'] as const) : []),
     ...(parts.querystring ? (['invalid-query'] as const) : []),

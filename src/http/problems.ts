@@ -208,6 +208,13 @@ export const problems = {
     title: 'The headers are too large',
     description: 'The request line and all headers together may have 16 KiB. Send fewer or shorter ones.',
   },
+  'too-many-requests': {
+    status: 429,
+    title: 'Too many requests',
+    description:
+      'More requests came under this access key than it may make in a minute, or too many wrong keys or signatures from this address. Wait as long as Retry-After says.',
+    retryAfterSeconds: 60,
+  },
   'internal-error': {
     status: 500,
     title: 'Something is wrong on our side',
@@ -236,6 +243,12 @@ export const problems = {
     status: 503,
     title: 'The event store cannot be reached',
     description: 'Nothing was changed. Reads of current state may still work. Try again.',
+    retryAfterSeconds: 2,
+  },
+  overloaded: {
+    status: 503,
+    title: 'The service has more to do than it can',
+    description: 'Nothing was done. Try again, more slowly.',
     retryAfterSeconds: 2,
   },
   'signature-unverifiable': {

@@ -23,7 +23,7 @@ export function logRequests(app: FastifyInstance, logger: Logger): void {
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {
-    logger.info(requestRecord(request, reply.statusCode, reply.elapsedTime), 'request')
+    if (!request.isFlood) logger.info(requestRecord(request, reply.statusCode, reply.elapsedTime), 'request')
     done()
   })
   app.addHook('onRequestAbort', (request, done) => {

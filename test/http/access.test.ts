@@ -75,11 +75,13 @@ describe('the door', () => {
   })
 })
 
-const noKeys = { find: () => undefined, byId: () => undefined, isCurrent: () => true }
-
 test('a route that declares no scope does not register', async () => {
   const app = Fastify()
-  guardRoutes(app, noKeys, { check: () => Promise.reject(new Error('nothing is signed here')) })
+  guardRoutes(app, {
+    accessKeys: { find: () => undefined },
+    signed: { check: () => Promise.reject(new Error('nothing is signed here')) },
+    rates: { blocked: () => undefined, countRefusal: async (_, refusal) => refusal, countRequest: undefined },
+  })
   expect(() => app.get('/new', () => 'open')).toThrow(/GET \/new must declare config.access/)
   await app.close()
 })

@@ -56,7 +56,6 @@ function answer(
   return reply
     .type('text/html; charset=utf-8')
     .header('content-security-policy', pagePolicy)
-    .header('x-content-type-options', 'nosniff')
     .send(html([asked].flat()))
 }
 

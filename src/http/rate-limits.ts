@@ -1,0 +1,155 @@
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Redis } from 'ioredis'
+import { LRUCache } from 'lru-cache'
+import type { Logger } from 'pino'
+import type { AccessKey } from './access-key.ts'
+import { HttpProblem } from './problems.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** One of so many refusals that they are logged together. */
+    isFlood?: boolean
+  }
+}
+
+/** How often one caller may ask, before its key is known and after. */
+export interface RateLimits {
+  /** The problem of an address that sent too many wrong keys or signatures lately: nothing more of it need be looked at. */
+  readonly blocked: (request: FastifyRequest) => HttpProblem | undefined
+  /** Counts a wrong key or signature against its address; the problem to answer with instead of `refusal`, where it was one too many. */
+  readonly countRefusal: (request: FastifyRequest, refusal: Error) => Promise<Error>
+  /** Counts a request against its key, and says in the answer how many are left. @throws HttpProblem `too-many-requests` */
+  readonly countRequest:
+    | ((request: FastifyRequest, reply: FastifyReply, key: AccessKey) => Promise<void>)
+    | undefined
+}
+
+export interface RateLimitOptions {
+  /** Wrong keys and signatures from one address within a minute. */
+  readonly refusalsPerMinute: number
+  /** Requests under one access key within a minute; undefined: as many as it likes. */
+  readonly requestsPerMinute: number | undefined
+  /** Where the counts are kept, for all processes together; undefined: each process counts for itself. */
+  readonly redis: Redis | undefined
+  readonly log: Pick<Logger, 'warn'>
+}
+
+const windowMs = 60_000
+/** Addresses that are blocked at a time. With more, the oldest are let in again, to be counted anew. */
+const mostBlocked = 10_000
+const reportEveryMs = 1_000
+/** Of the addresses that a log line names. */
+const mostNamed = 5
+
+/**
+ * Limits by @fastify/rate-limit. Its counters fail open: a Redis that is gone limits nobody. An address that is blocked is remembered here,
+ * so that a flood costs a look into a map, and is logged once a second instead of once a request.
+ */
+export function openRateLimits(app: FastifyInstance, options: RateLimitOptions): RateLimits {
+  const { refusalsPerMinute, requestsPerMinute, redis, log } = options
+  app.decorateRequest('isFlood', false)
+  app.register(rateLimit, {
+    global: false,
+    skipOnError: true,
+    timeWindow: windowMs,
+    ipv6Subnet: 64,
+    ...(redis && { redis, nameSpace: 'incident-ledger:rate:' }),
+  })
+  const refusals = onceReady(app, { max: refusalsPerMinute })
+  const requests =
+    requestsPerMinute === undefined
+      ? undefined
+      : onceReady(app, {
+          max: requestsPerMinute,
+          keyGenerator: (request: FastifyRequest) => `key:${request.accessKey?.id}`,
+        })
+  const blockedUntilMs = new LRUCache<string, number>({ max: mostBlocked })
+  const flood = openFloodReport(app, log)
+
+  return {
+    blocked: (request) => {
+      const untilMs = blockedUntilMs.get(request.ip)
+      const leftMs = untilMs === undefined ? 0 : untilMs - performance.now()
+      if (leftMs <= 0) return undefined
+      request.isFlood = true
+      flood.count(request.ip)
+      return tooMany(refusalsPerMinute, 0, leftMs)
+    },
+
+    countRefusal: async (request, refusal) => {
+      const counted = await refusals(request)
+      if (counted.isAllowed || !counted.isExceeded) return refusal
+      blockedUntilMs.set(request.ip, performance.now() + counted.ttl)
+      return tooMany(refusalsPerMinute, 0, counted.ttl)
+    },
+
+    countRequest:
+      requests &&
+      (async (request, reply, key) => {
+        request.accessKey = key
+        const counted = await requests(request)
+        if (counted.isAllowed) return
+        if (counted.isExceeded) throw tooMany(counted.max, 0, counted.ttl)
+        reply.headers(limitHeaders(counted.max, counted.remaining, counted.ttl))
+      }),
+  }
+}
+
+type Limiter = ReturnType<FastifyInstance['createRateLimit']>
+
+/** The plugin is there when the first request comes, not when the routes are built. */
+function onceReady(
+  app: FastifyInstance,
+  options: Parameters<FastifyInstance['createRateLimit']>[0],
+): Limiter {
+  let limiter: Limiter | undefined
+  return (request) => {
+    limiter ??= app.createRateLimit(options)
+    return limiter(request)
+  }
+}
+
+function tooMany(limit: number, remaining: number, leftMs: number): HttpProblem {
+  const headers = limitHeaders(limit, remaining, leftMs)
+  return new HttpProblem('too-many-requests', {}, { ...headers, 'retry-after': headers['ratelimit-reset'] })
+}
+
+/** The names of the IETF draft of RateLimit headers. */
+function limitHeaders(limit: number, remaining: number, leftMs: number) {
+  return {
+    'ratelimit-limit': String(limit),
+    'ratelimit-remaining': String(remaining),
+    'ratelimit-reset': String(Math.max(1, Math.ceil(leftMs / 1_000))),
+  }
+}
+
+/** Tells of refused floods, a line a second while there is one. */
+function openFloodReport(
+  app: FastifyInstance,
+  log: Pick<Logger, 'warn'>,
+): { count: (address: string) => void } {
+  const refused = new Map<string, number>()
+  const tell = () => {
+    if (refused.size === 0) return
+    const worst = [...refused].sort(([, a], [, b]) => b - a).slice(0, mostNamed)
+    const requests = [...refused.values()].reduce((sum, count) => sum + count, 0)
+    log.warn(
+      { audit: true, status: 429, requests, addresses: Object.fromEntries(worst) },
+      'requests of addresses that sent too many wrong keys were refused',
+    )
+    refused.clear()
+  }
+  const timer = setInterval(tell, reportEveryMs).unref()
+  app.addHook('onClose', (_app, done) => {
+    clearInterval(timer)
+    tell()
+    done()
+  })
+  return {
+    count: (address) => {
+      if (refused.size < mostBlocked || refused.has(address))
+        refused.set(address, (refused.get(address) ?? 0) + 1)
+    },
+  }
+}
