@@ -1,13 +1,22 @@
 /** The composition root: configuration in, parts wired, listening, and a stop in order. Nothing else wires. */
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { type Config, ConfigError, isLoopback, readConfig } from './config.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
 import { openAccessKeys } from './http/access-keys.ts'
 import { buildApp } from './http/app.ts'
+import { openNoncesInPostgres } from './http/signed-requests/nonces-in-postgres.ts'
+import { openNoncesInRedis } from './http/signed-requests/nonces-in-redis.ts'
+import { connectKafka } from './integrations/kafka/connection.ts'
+import { openPublisher } from './integrations/kafka/publisher.ts'
+import { openRepublication, type Republication } from './integrations/kafka/republication.ts'
+import { topicName } from './integrations/kafka/topics.ts'
+import { runTelegram } from './integrations/telegram/index.ts'
 import { interruption } from './interruption.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { openLedger } from './ledger/open.ts'
 import { type Logger, openLogger } from './logger.ts'
+import { openAccessKeyDirectory } from './projections/access-key-directory.ts'
+import { openRedisConnection } from './projections/cache/redis-connection.ts'
 import { openReadModel } from './projections/open.ts'
 import type { ReadModel } from './projections/read-model.ts'
 import { openStores, type Stores } from './stores.ts'
@@ -16,6 +25,8 @@ import { version } from './version.ts'
 /** An append is given up after this, its outcome unknown. */
 const appendDeadlineMs = 5_000
 const healthTimeoutMs = 1_000
+/** A count that takes longer is left out: the limits fail open. */
+const redisTimeoutMs = 100
 
 /** What a service and a command have in common: the stores, the ledger on them and the read model. */
 export interface Runtime extends AsyncDisposable {
@@ -70,15 +81,30 @@ export async function serve(
 
   const background = new AbortController()
   const projecting = config.roles.has('projector') ? readModel.project(background.signal) : Promise.resolve()
+  const publisher =
+    config.kafka && config.roles.has('projector')
+      ? openPublisher({ settings: config.kafka, databaseUrl: runtime.stores.databaseUrl, ledger, log })
+      : undefined
+  const publishing = publisher?.publish(background.signal)
+  const talking = config.telegram && config.roles.has('projector') && talk(config.telegram)
   running.defer(async () => {
     background.abort()
-    await projecting
+    await Promise.all([projecting, publishing, talking])
   })
 
   if (config.roles.has('api')) {
+    const directory = openAccessKeyDirectory(ledger.accessKeys, background.signal)
+    await directory.loaded
+    const nonces = config.redisUrl
+      ? openNoncesInRedis(config.redisUrl, log, Date.now)
+      : openNoncesInPostgres(runtime.stores.databaseUrl, log)
+    running.defer(() => nonces.close())
+    const rates =
+      config.redisUrl && openRedisConnection({ url: config.redisUrl, commandTimeoutMs: redisTimeoutMs, log })
+    if (rates) running.defer(() => rates.close())
     const accessKeys = await openAccessKeys({
-      configuredKey: config.accessKey.value,
-      loopback: isLoopback(config.host),
+      configured: config.accessKey,
+      directory,
       keyFile: config.accessKeysFile,
       clock: Date.now,
       onError: (error) => log.error({ err: error }, 'the access key file was not taken'),
@@ -90,13 +116,18 @@ export async function serve(
       queries: readModel.queries,
       announcements: readModel.announcements,
       accessKeys,
+      register: ledger.accessKeys,
+      directory,
+      nonces,
+      rateRedis: rates ? rates.redis : undefined,
+      trustedProxies: config.trustedProxies,
       keyring: ledger.keyring,
       health: async () => {
         const [eventStore, projected] = await Promise.all([
           ledger.health(healthTimeoutMs),
           readModel.health(),
         ])
-        return { eventStore, readModel: projected }
+        return { eventStore, readModel: projected, publisher: publisher?.health() }
       },
       metrics: new Registry(),
       logger: log,
@@ -104,7 +135,7 @@ export async function serve(
       publicOrigin: config.publicUrl?.origin,
       clock: Date.now,
       version,
-      limits: { provisionalMs: ledger.provisionalMs },
+      limits: { provisionalMs: ledger.provisionalMs, requestsPerMinute: config.requestsPerMinute },
     })
     running.defer(() => app.close())
     const address = await app.listen({ host: config.host, port: config.port })
@@ -116,6 +147,26 @@ export async function serve(
   const died = await Promise.race([aborted(stop), runtime.stores.died])
   if (died) throw died
   log.info('stopping')
+
+  function talk(telegram: NonNullable<Config['telegram']>): Promise<void> {
+    const kafka = config.kafka && {
+      client: connectKafka(config.kafka, log),
+      reportsTopic: topicName('reports', config.kafka.topicPrefix),
+    }
+    const { publicUrl } = config
+    const { databaseUrl } = runtime.stores
+    const { queries } = readModel
+    return runTelegram(
+      { ...telegram, ledger, queries, databaseUrl, kafka, publicUrl, log },
+      background.signal,
+    )
+  }
+}
+
+/** For the command that sends the publisher to Kafka back to the first event. */
+export async function openRepublicationOf(config: Config, log: Logger): Promise<Republication> {
+  if (config.kafka) return openRepublication(config.kafka, log)
+  throw new ConfigError('KAFKA_BROKERS is not set: there is no Kafka to publish to')
 }
 
 /** What the start says to a person. */
@@ -160,9 +211,7 @@ export async function main(): Promise<void> {
     })
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    process.stderr.write(
-      `incident-ledger cannot ${stop.aborted ? 'stop in order' : attempt}: ${why}\n`,
-    )
+    process.stderr.write(`incident-ledger cannot ${stop.aborted ? 'stop in order' : attempt}: ${why}\n`)
     if (!(error instanceof ConfigError)) log.debug({ err: error })
     process.exitCode = 1
   }
