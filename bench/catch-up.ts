@@ -1,33 +1,25 @@
 /**
- * How fast the read model catches up on 200,000 events, beside COPY of the rows it ends with into the same, empty tables
- * with the same indexes.
- * Both with Postgres waiting for the disk at each commit.
+ * How fast the read model catches up on 200,000 events, from the embedded node through the ledger's own subscription, beside COPY of
+ * the rows it ends with into the same, empty tables with the same indexes. Both with Postgres waiting for the disk at each commit.
  */
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import { pino } from 'pino'
-import {
-  decide,
-  evolve,
-  type IncidentId,
-  type IncidentState,
-  instantOf,
-  severities,
-  sources,
-  type TimelessCommand,
-  unreported,
-} from '../src/aggregates/incident/index.ts'
-import type { LedgerRecord } from '../src/ledger/event.ts'
-import type { Subscribe } from '../src/ledger/ledger.ts'
+import { startEventStoreNode } from '../src/embedded/event-store/node.ts'
+import { openLedger } from '../src/ledger/open.ts'
 import { migrate } from '../src/projections/database.ts'
 import { incidentProjection } from '../src/projections/incident-projector.ts'
 import { runProjector } from '../src/projections/projector.ts'
+import { noCache } from '../test/projections/no-cache.ts'
+import { writeHistory } from './bulk-history.ts'
+import { silent } from './silent.ts'
 
 const tables = ['incident', 'incident_details', 'incident_event']
-const openAtATime = 500
-const startMs = Date.UTC(2026, 0, 1)
+const eventsEach = 5
 const copyChunkBytes = 64 * 1024
 
 export interface CatchUpResult {
@@ -35,15 +27,14 @@ export interface CatchUpResult {
   readonly projectedPerSecond: number
   readonly copiedPerSecond: number
   readonly ratio: number
-  /** Of this process, without Postgres. */
+  /** Of this process, with the event store's node and without Postgres. */
   readonly cpuMicrosecondsPerEvent: number
 }
 
 /** Needs an empty database, which it migrates and fills. */
 export async function measureCatchUp(databaseUrl: string, events = 200_000): Promise<CatchUpResult> {
   await migrate(databaseUrl)
-  const records = syntheticHistory(events)
-  const { seconds, cpuMicroseconds } = await projectAll(databaseUrl, records)
+  const { seconds, cpuMicroseconds } = await projectAll(databaseUrl, events)
   const copySeconds = await copyAgain(databaseUrl)
   return {
     events,
@@ -54,36 +45,35 @@ export async function measureCatchUp(databaseUrl: string, events = 200_000): Pro
   }
 }
 
-async function projectAll(databaseUrl: string, records: readonly LedgerRecord[]) {
-  const stop = new AbortController()
-  const subscribe: Subscribe = async function* ({ batchSize }) {
-    for (let start = 0; start < records.length; start += batchSize) {
-      const batch = records.slice(start, start + batchSize)
-      yield { records: batch, caughtUp: start + batch.length === records.length }
-    }
-  }
-  const cache = {
-    takeOver: async () => {},
-    withhold: async () => {},
-    refresh: async () => {},
-    suspend: async () => {},
-    resume: async () => {},
-  }
-  const announceLocally = ({ index }: { readonly index: number }) => {
-    if (index === records.length - 1) stop.abort()
-  }
-  const log = pino({ level: 'warn' })
-  const began = performance.now()
-  const cpu = process.cpuUsage()
-  await runProjector(incidentProjection({ cache, announceLocally, rebuild: async () => {}, log }), {
-    databaseUrl,
-    ledger: { subscribe, readAt: async () => undefined },
-    signal: stop.signal,
-    log,
-    onState: () => {},
+async function projectAll(databaseUrl: string, events: number) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'incident-ledger-bench-'))
+  const secret = randomUUID()
+  const lastIndex = events - 1
+  await writeHistory({ dataDir, secret, incidents: events / eventsEach, eventsEach })
+  const node = await startEventStoreNode({ dataDir })
+  const ledger = await openLedger({
+    eventStoreUrl: node.url,
+    secret: { current: { version: 1, value: secret }, previous: [] },
+    log: silent,
   })
-  const { user, system } = process.cpuUsage(cpu)
-  return { seconds: (performance.now() - began) / 1_000, cpuMicroseconds: user + system }
+  try {
+    const stop = new AbortController()
+    const announceLocally = ({ index }: { readonly index: number }) => {
+      if (index === lastIndex) stop.abort()
+    }
+    const began = performance.now()
+    const cpu = process.cpuUsage()
+    await runProjector(
+      incidentProjection({ cache: noCache, announceLocally, rebuild: async () => {}, log: silent }),
+      { databaseUrl, ledger, signal: stop.signal, log: silent, onState: () => {} },
+    )
+    const { user, system } = process.cpuUsage(cpu)
+    return { seconds: (performance.now() - began) / 1_000, cpuMicroseconds: user + system }
+  } finally {
+    await ledger.close()
+    await node.close()
+    await rm(dataDir, { recursive: true, force: true })
+  }
 }
 
 async function copyAgain(databaseUrl: string): Promise<number> {
@@ -123,82 +113,4 @@ async function columnsOf(client: pg.Client, table: string): Promise<string> {
     [table],
   )
   return rows[0]?.columns ?? ''
-}
-
-/** Incidents of five events each, five hundred of them open at a time; texts of a few hundred characters. */
-export function syntheticHistory(count: number): readonly LedgerRecord[] {
-  const records: LedgerRecord[] = []
-  while (records.length < count) {
-    let states = Array.from({ length: openAtATime }, () => ({
-      id: randomUUID() as IncidentId,
-      state: initially,
-    }))
-    for (const step of lifeOf) {
-      states = states.map(({ id, state }) => {
-        const { record, next } = happened(id, state, step(records.length), records.length)
-        records.push(record)
-        return { id, state: next }
-      })
-    }
-  }
-  return records.slice(0, count)
-}
-
-type Command = TimelessCommand extends infer C ? (C extends TimelessCommand ? Omit<C, 'id'> : never) : never
-
-const initially: IncidentState = unreported
-const words =
-  'the checkout of region answers no request since node lost its disk and queue grows while retries fail'.split(
-    ' ',
-  )
-const wordAt = (seed: number) => `${words[seed % words.length]}${seed % 13 === 0 ? seed % 5_000 : ''}`
-const textOf = (seed: number, length: number) =>
-  Array.from({ length }, (_, n) => wordAt(seed * 31 + n * n)).join(' ')
-
-const lifeOf: readonly ((seed: number) => Command)[] = [
-  (seed) => ({
-    type: 'Report',
-    origin: `key-${seed % 20}`,
-    body: {
-      title: textOf(seed, 6),
-      description: textOf(seed, 40),
-      severity: severities[seed % severities.length] ?? 'medium',
-      source: sources[seed % sources.length] ?? 'operator',
-      assignee: `Person ${seed % 200}`,
-      labels: { host: `host-${seed % 1_000}`, region: `region-${seed % 7}` },
-    },
-  }),
-  () => ({ type: 'ChangeStatus', body: { status: 'in_progress' } }),
-  (seed) => ({ type: 'AddNote', noteId: randomUUID(), text: textOf(seed, 20) }),
-  (seed) => ({ type: 'ChangeStatus', body: { status: 'resolved', reason: textOf(seed, 8) } }),
-  () => ({ type: 'ChangeStatus', body: { status: 'closed' } }),
-]
-
-function happened(id: IncidentId, state: IncidentState, command: Command, turn: number) {
-  const at = instantOf(startMs + turn * 1_000)
-  const decision = decide(
-    { ...(command.type === 'Report' ? { ...command, id } : command), at, recordedAt: at },
-    state,
-  )
-  const [event] = decision.ok ? decision.events : []
-  if (event === undefined) throw new Error(`${command.type} changed nothing`)
-  const next = evolve(id, state, event)
-  const place = BigInt(turn + 1) * 500n
-  const record: LedgerRecord = {
-    kind: 'incident',
-    id: randomUUID(),
-    stream: `incident-${id}`,
-    revision: next.revision,
-    position: { commit: place, prepare: place },
-    incidentId: id,
-    event,
-    metadata: {
-      $correlationId: randomUUID(),
-      actor: { kind: 'access-key', id: `key-${turn % 20}`, name: `Person ${turn % 20}` },
-      at,
-      recordedAt: at,
-      schemaVersion: 1,
-    },
-  }
-  return { record, next }
 }

@@ -9,6 +9,15 @@ DECLARE
   moment text := quote_literal(coalesce(p_query ->> 'asOf', p_query ->> 'knownAt'));
   time_line text := CASE WHEN p_query ? 'knownAt' THEN 'recorded_at' ELSE 'at' END;
   state text := CASE WHEN moment IS NULL THEN 'i' ELSE 'e' END;
+  duration text := $query$(
+    SELECT json_build_object(
+      'count', count(*),
+      'p50Seconds', percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM %1$I - reported_at)),
+      'p95Seconds', percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM %1$I - reported_at))
+    )
+    FROM chosen
+    WHERE %1$I IS NOT NULL
+  )$query$;
   stats json;
 BEGIN
   EXECUTE concat_ws(
@@ -44,24 +53,8 @@ BEGIN
       'bySource', (SELECT json_object_agg(source, n) FROM (SELECT source, count(*) AS n FROM chosen GROUP BY source) c),
       'bySeverity', (SELECT json_object_agg(severity, n) FROM (SELECT severity, count(*) AS n FROM chosen GROUP BY severity) c),
       'byDay', (SELECT json_agg(days ORDER BY day DESC) FROM days),
-      'timeToAcknowledge', (
-        SELECT json_build_object(
-          'count', count(*),
-          'p50Seconds', percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM acknowledged_at - reported_at)),
-          'p95Seconds', percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM acknowledged_at - reported_at))
-        )
-        FROM chosen
-        WHERE acknowledged_at IS NOT NULL
-      ),
-      'timeToResolve', (
-        SELECT json_build_object(
-          'count', count(*),
-          'p50Seconds', percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM resolved_at - reported_at)),
-          'p95Seconds', percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM resolved_at - reported_at))
-        )
-        FROM chosen
-        WHERE resolved_at IS NOT NULL
-      )
+      'timeToAcknowledge', $query$ || format(duration, 'acknowledged_at') || $query$,
+      'timeToResolve', $query$ || format(duration, 'resolved_at') || $query$
     )
     $query$
   ) INTO stats;

@@ -10,6 +10,7 @@ import { rebuild } from '../../src/projections/rebuild.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { arbitraryRecords } from './history.ts'
 import { inMemoryLedger } from './in-memory-ledger.ts'
+import { noCache } from './no-cache.ts'
 import { rowsOf } from './read-model-rows.ts'
 
 /** What a life of the projector comes to: so many events a batch, and in one of them it crashes at this step. */
@@ -57,11 +58,9 @@ async function live(
     if (fate?.crashAt === name && fate.crashInBatch === batch) throw new Crash()
   }
   const cache: CacheWriter = {
-    takeOver: async () => {},
+    ...noCache,
     withhold: () => step('withhold'),
     refresh: () => step('refresh'),
-    suspend: async () => {},
-    resume: async () => {},
   }
   const announceLocally = () => {
     if (fate?.crashAt === 'announce' && fate.crashInBatch === batch) throw new Crash()

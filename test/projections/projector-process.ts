@@ -6,6 +6,7 @@ import type { LedgerRecord } from '../../src/ledger/event.ts'
 import { incidentProjection } from '../../src/projections/incident-projector.ts'
 import { runProjector } from '../../src/projections/projector.ts'
 import { inMemoryLedger } from './in-memory-ledger.ts'
+import { noCache } from './no-cache.ts'
 
 const [databaseUrl = '', recordsFile = ''] = process.argv.slice(2)
 const smallBatch = 5
@@ -14,17 +15,10 @@ const records: readonly LedgerRecord[] = JSON.parse(readFileSync(recordsFile, 'u
   key === 'commit' || key === 'prepare' ? BigInt(value) : value,
 )
 const ledger = inMemoryLedger(records)
-const cache = {
-  takeOver: async () => {},
-  withhold: async () => {},
-  refresh: async () => {},
-  suspend: async () => {},
-  resume: async () => {},
-}
 
 await runProjector(
   incidentProjection({
-    cache,
+    cache: noCache,
     announceLocally: () => {},
     rebuild: async () => {},
     log: pino({ level: 'silent' }),
