@@ -5,7 +5,7 @@ import { type AccessKeyId, accessKeyId, scopes } from '../aggregates/access-key/
 import { type IncidentId, type Instant, incidentId, instant } from '../aggregates/incident/index.ts'
 import { ConfigError } from '../config.ts'
 import type { Runtime } from '../main.ts'
-import { eventStore } from './event-store.ts'
+import { addEventStore } from './event-store.ts'
 import { type ExitCode, exitCode, exitCodesHelp } from './exit-code.ts'
 import { failureText } from './failure.ts'
 import { importCommand } from './import/command.ts'
@@ -28,7 +28,7 @@ export interface Surroundings {
   readonly openRuntime: (settings: Settings) => Promise<Runtime>
   readonly openRepublication: (settings: Settings) => Promise<Republication>
   readonly rebuildReadModel: Parameters<typeof rebuild>[0]['rebuildReadModel']
-  readonly runEventStoreNode: Parameters<typeof eventStore>[0]['runNode']
+  readonly runEventStoreNode: Parameters<typeof addEventStore>[1]['runNode']
 }
 
 /** What the command line says of the configuration. */
@@ -81,22 +81,14 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
     )
     .action(async (_, command: Command) => surroundings.serve(settingsOf(command), signal))
 
-  root
-    .command('event-store')
-    .description('Run the embedded event store node by itself, for any EventStoreDB client, until Ctrl-C.')
-    .requiredOption('--data <dir>', 'where it keeps its log')
-    .option('--host <address>', 'the address to listen on', '127.0.0.1')
-    .option('--port <number>', 'the port to listen on; 0 takes a free one', port, 2113)
-    .addHelpText('after', examples('incident-ledger event-store --port 2113 --data ./events'))
-    .action(async (options: { data: string; host: string; port: number }, command: Command) =>
-      eventStore({
-        ...options,
-        runNode: surroundings.runEventStoreNode,
-        terminal,
-        signal,
-        json: jsonOf(command),
-      }),
-    )
+  addEventStore(root, {
+    runNode: surroundings.runEventStoreNode,
+    terminal,
+    signal,
+    json: jsonOf,
+    end,
+    examples,
+  })
 
   const imports = root.command('import').description('Take in incidents and their history from elsewhere.')
   addImport(imports, 'servicenow', serviceNow, serviceNowHelp)
@@ -244,11 +236,6 @@ function settingsOf(command: Command): Settings {
 
 function jsonOf(command: Command): boolean {
   return command.optsWithGlobals<{ json?: boolean }>().json === true
-}
-
-function port(text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
-  throw new InvalidArgumentError('It must be a number from 0 to 65535.')
 }
 
 function momentOfThePast(text: string): Instant {

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
+import { checksum } from './checksum.ts'
 import { firstReadable } from './event-reader.ts'
 import type { RecordedEvent } from './events.ts'
 import type { KnownStream, StreamChanges } from './stream-heads.ts'
@@ -23,10 +24,10 @@ const PROBE_BYTES = 64 * 1024
 const CACHED_TYPES = 4096
 
 export function createEventWriter(database: DatabaseSync): EventWriter {
-  const begin = database.prepare('BEGIN IMMEDIATE')
+  const begin = database.prepare('BEGIN')
   const end = database.prepare('COMMIT')
   const insertEvent = database.prepare(
-    'INSERT INTO event (position, stream, revision, created, type, is_json, id, metadata, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO event (position, stream, revision, created, type, is_json, id, checksum, metadata, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   )
   const insertStream = database.prepare('INSERT INTO stream (id, name) VALUES (?, ?)')
   const selectStreamId = database.prepare('SELECT id FROM stream WHERE name = ?')
@@ -45,6 +46,7 @@ export function createEventWriter(database: DatabaseSync): EventWriter {
   const selectType = database.prepare('SELECT id FROM event_type WHERE name = ?')
   const fillProbe = database.prepare('INSERT INTO probe VALUES (zeroblob(?))')
   const emptyProbe = database.prepare('DELETE FROM probe')
+  const fold = database.prepare('PRAGMA main.wal_checkpoint(TRUNCATE)')
   const types = new LRUCache<string, number>({ max: CACHED_TYPES })
   let hasErasedPagesInLog = false
 
@@ -98,6 +100,7 @@ export function createEventWriter(database: DatabaseSync): EventWriter {
   }
 
   function insert(event: RecordedEvent, streamId: number): void {
+    const id = parseUuid(event.id)
     insertEvent.run(
       event.position,
       streamId,
@@ -105,7 +108,8 @@ export function createEventWriter(database: DatabaseSync): EventWriter {
       event.createdMs,
       typeId(event.type),
       event.isJson ? 1 : 0,
-      parseUuid(event.id),
+      id,
+      checksum(id, event.metadata, event.data),
       event.metadata.length === 0 ? null : event.metadata,
       event.data.length === 0 ? null : event.data,
     )
@@ -139,12 +143,11 @@ export function createEventWriter(database: DatabaseSync): EventWriter {
 
   /**
    * Copies the write-ahead log into the file and empties it, so that no erased page lives on in it. What was committed
-   * stays committed when this fails, on a full disk for one; the next commit tries again.
+   * stays committed when this fails, on a full disk for one, or while a backup reads; the next commit tries again.
    */
   function foldLog(): void {
     try {
-      database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-      hasErasedPagesInLog = false
+      hasErasedPagesInLog = fold.get()?.busy !== 0
     } catch {}
   }
 

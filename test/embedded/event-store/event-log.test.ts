@@ -34,7 +34,7 @@ test('what was written is there after the log is closed and opened again, and po
   expect(await second.append('s', 'any', events)).toMatchObject({ lastRevision: 2, position: 3 })
   expect(await second.append('s', 2, [event()])).toMatchObject({ kind: 'written', position: 4 })
   second.close()
-  expect(readdirSync(directory)).toEqual(['events.sqlite'])
+  expect(readdirSync(directory)).toEqual(['events.lock', 'events.sqlite'])
 })
 
 test('the position of an erased event is never given out again', async () => {
