@@ -3,9 +3,11 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { openAccessKeys } from './http/access-keys.ts'
+import { eventAnswer, incidentAnswer } from './http/answers.ts'
 import { buildApp } from './http/app.ts'
 import { openNoncesInPostgres } from './http/signed-requests/nonces-in-postgres.ts'
 import { openNoncesInRedis } from './http/signed-requests/nonces-in-redis.ts'
+import { asyncApiDocument } from './integrations/asyncapi/index.ts'
 import { connectKafka } from './integrations/kafka/connection.ts'
 import { openPublisher } from './integrations/kafka/publisher.ts'
 import { openRepublication, type Republication } from './integrations/kafka/republication.ts'
@@ -135,6 +137,11 @@ export async function serve(
       publicOrigin: config.publicUrl?.origin,
       clock: Date.now,
       version,
+      asyncApi: asyncApiDocument({
+        version,
+        topicPrefix: config.kafka?.topicPrefix ?? '',
+        shown: { event: eventAnswer, incident: incidentAnswer },
+      }),
       limits: { provisionalMs: ledger.provisionalMs, requestsPerMinute: config.requestsPerMinute },
     })
     running.defer(() => app.close())

@@ -204,5 +204,5 @@ function mountRoutes(app: App, { given, limits, feed, health, metrics, draining 
     problemPages(pages.withTypeProvider<ZodTypeProvider>())
     done()
   })
-  serviceDocuments(app)
+  serviceDocuments(app, given.asyncApi)
 }

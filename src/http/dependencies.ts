@@ -34,6 +34,8 @@ export interface HttpDependencies {
   /** Milliseconds since the Unix epoch. */
   readonly clock: () => number
   readonly version: string
+  /** What comes and goes by Kafka, as an AsyncAPI document. */
+  readonly asyncApi: object
   readonly limits?: Partial<HttpLimits> | undefined
 }
 

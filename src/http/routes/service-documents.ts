@@ -2,8 +2,8 @@ import { z } from 'zod'
 import type { App } from '../app.ts'
 import { operation } from '../operation.ts'
 
-/** GET /openapi.json, and the way from / to the docs. */
-export function serviceDocuments(app: App): void {
+/** GET /openapi.json, GET /asyncapi.json, and the way from / to the docs. */
+export function serviceDocuments(app: App, asyncApiDocument: object): void {
   const common = { access: 'public', tag: 'Service' } as const
   const openapi = operation(
     {
@@ -19,6 +19,20 @@ export function serviceDocuments(app: App): void {
     document ??= JSON.stringify(app.swagger())
     return reply.type('application/json; charset=utf-8').send(document)
   })
+
+  const asyncapi = operation(
+    {
+      ...common,
+      summary: 'What comes and goes by Kafka, as an AsyncAPI 3.1 document',
+      description: 'Topics, keys, headers and values, with examples.',
+      answers: { 200: { description: 'The document.', schema: z.record(z.string(), z.unknown()) } },
+    },
+    {},
+  )
+  const asyncApiText = JSON.stringify(asyncApiDocument)
+  app.get('/asyncapi.json', asyncapi, (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(asyncApiText),
+  )
 
   const root = operation(
     {

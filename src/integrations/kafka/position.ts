@@ -15,7 +15,8 @@ const firstWindow = 64n
 const windowGrowth = 64n
 
 const decimal = z.string().regex(/^\d+$/).transform(BigInt)
-const stored = z.object({
+/** Of the value. These words are what /asyncapi.json shows. */
+export const positionValue = z.object({
   index: z.int().min(-1),
   partitions: z.object({ events: z.int().positive(), state: z.int().positive() }),
   last: z.object({ commit: decimal, prepare: decimal, eventId: z.uuid() }).nullable(),
@@ -61,7 +62,7 @@ function parse(value: string, topic: string): Position {
   } catch {
     json = undefined
   }
-  const { success, data } = stored.safeParse(json)
+  const { success, data } = positionValue.safeParse(json)
   if (!success) throw new Error(`the last record of ${topic} is no position of this publisher`)
   const { index, partitions, last } = data
   if (last === null) return { index, partitions }

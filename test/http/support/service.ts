@@ -65,6 +65,7 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
     hostNames: [],
     clock,
     version: '0.0.0-test',
+    asyncApi: { asyncapi: '3.1.0' },
     ...changes,
     limits: { provisionalMs, ...changes.limits },
   })
