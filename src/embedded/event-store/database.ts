@@ -70,7 +70,7 @@ function open(
     return database
   } catch (error) {
     database?.close()
-    throw explain(error, path)
+    throw openingError(error, path)
   }
 }
 
@@ -163,7 +163,8 @@ function pragma(database: DatabaseSync, name: string): unknown {
   return database.prepare(`PRAGMA ${name}`).get()?.[name]
 }
 
-function explain(error: unknown, path: string): unknown {
+/** What an error means for somebody who wanted to open the log. */
+export function openingError(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || error instanceof EventStoreOpenError) return error
   if (/database is locked/.test(error.message)) {
     return new EventStoreOpenError(`${path} is in use by another event store node`, { cause: error })

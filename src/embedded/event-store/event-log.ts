@@ -80,19 +80,18 @@ export function createEventLog(database: DatabaseSync): EventLog {
     eventIds: readonly string[],
     stage: (head: StreamHead) => RecordedEvent | undefined,
   ): Promise<WriteOutcome> {
-    const refusal = refuse()
-    if (refusal !== undefined) return Promise.resolve(refusal)
     let head = heads.get(streamName)
     let verdict = judge(head, expected, eventIds)
     const needsCommitted = verdict.kind !== 'write' || isSoftDeleted(revivedBy(head))
     if (needsCommitted && settlements.length > 0) {
       commit()
+      if (failure !== undefined) return Promise.resolve(storageRefusal())
       head = heads.get(streamName)
       verdict = judge(head, expected, eventIds)
     }
     switch (verdict.kind) {
       case 'write': {
-        const last = stage(head)
+        const last = stageWhole(() => stage(head))
         const outcome: WriteOutcome = {
           kind: 'written',
           lastRevision: last?.revision ?? head.lastRevision,
@@ -100,7 +99,8 @@ export function createEventLog(database: DatabaseSync): EventLog {
         }
         return new Promise((settle) => {
           settlements.push({ settle, outcome })
-          if (events.length >= BATCH_EVENTS || bytes >= BATCH_BYTES) commit()
+          if (settlements.length >= BATCH_EVENTS || events.length >= BATCH_EVENTS || bytes >= BATCH_BYTES)
+            commit()
           else scheduled ??= setImmediate(commit)
         })
       }
@@ -113,6 +113,32 @@ export function createEventLog(database: DatabaseSync): EventLog {
         return Promise.resolve(wrongExpectedVersion(head, expected))
       case 'stream-deleted':
         return Promise.resolve({ kind: 'stream-deleted' })
+    }
+  }
+
+  /** Refuses, and says why, what cannot be read of a damaged file or on a failing disk; the rest goes on. */
+  function attempt(work: () => Promise<WriteOutcome>): Promise<WriteOutcome> {
+    if (isFinished) {
+      return Promise.resolve({ kind: 'refused', reason: 'closing', message: 'the node is stopping' })
+    }
+    if (failure !== undefined) return Promise.resolve(storageRefusal())
+    try {
+      return work()
+    } catch (error) {
+      const message = `the log cannot be read: ${messageOf(error)}`
+      return Promise.resolve({ kind: 'refused', reason: 'storage', message })
+    }
+  }
+
+  /** Half a write cannot be taken back out of what is pending, so all of that goes. */
+  function stageWhole(stage: () => RecordedEvent | undefined): RecordedEvent | undefined {
+    try {
+      return stage()
+    } catch (error) {
+      const abandoned = takePending()
+      fail(error)
+      for (const { settle } of abandoned.settlements) settle(storageRefusal())
+      throw error
     }
   }
 
@@ -190,10 +216,7 @@ export function createEventLog(database: DatabaseSync): EventLog {
     if (scheduled !== undefined) clearImmediate(scheduled)
     scheduled = undefined
     if (settlements.length === 0) return
-    const batch = { events, settlements }
-    events = []
-    bytes = 0
-    settlements = []
+    const batch = takePending()
     let erased = false
     try {
       erased = writer.commit(batch.events, heads.takeChanges())
@@ -207,25 +230,32 @@ export function createEventLog(database: DatabaseSync): EventLog {
     for (const { settle, outcome } of batch.settlements) settle(outcome)
   }
 
-  /** After a failed write nothing in memory is to be believed: all of it is read again from what is committed. */
+  function takePending() {
+    const pending = { events, settlements }
+    events = []
+    bytes = 0
+    settlements = []
+    return pending
+  }
+
   function fail(error: unknown): void {
-    failure = error instanceof Error ? error.message : String(error)
-    heads.reset()
-    recentIds.reset()
-    position = tail.lastPosition
+    failure = messageOf(error)
     probing ??= setInterval(probe, PROBE_INTERVAL_MS).unref()
   }
 
+  /** After a failed write nothing in memory is to be believed: all of it is read again from what is committed. */
   function probe(): void {
     if (!writer.probe()) return
+    try {
+      heads.reset()
+      recentIds.reset()
+    } catch {
+      return
+    }
+    position = tail.lastPosition
     failure = undefined
     clearInterval(probing)
     probing = undefined
-  }
-
-  function refuse(): WriteOutcome | undefined {
-    if (isFinished) return { kind: 'refused', reason: 'closing', message: 'the node is stopping' }
-    return failure === undefined ? undefined : storageRefusal()
   }
 
   function storageRefusal(): WriteOutcome {
@@ -241,27 +271,32 @@ export function createEventLog(database: DatabaseSync): EventLog {
     reader,
     tail,
     append: (streamName, expected, proposed) =>
-      write(
-        streamName,
-        expected,
-        proposed.map((event) => event.id),
-        (head) => stageAppend(head, proposed),
+      attempt(() =>
+        write(
+          streamName,
+          expected,
+          proposed.map((event) => event.id),
+          (head) => stageAppend(head, proposed),
+        ),
       ),
-    deleteStream(streamName, expected) {
-      const head = heads.get(streamName)
-      const metastream = heads.get(metastreamOf(streamName))
-      if (!isTombstoned(head) && head.lastRevision < 0 && metastream.lastRevision < 0) {
-        return Promise.resolve(wrongExpectedVersion(head, expected))
-      }
-      return write(streamName, expected, [randomUUID()], () =>
-        stageEvents(heads.get(metastreamOf(streamName)), [systemEvent('$metadata', softDeleteMetadata)]),
-      )
-    },
-    tombstone: (streamName, expected) =>
-      write(streamName, expected, [randomUUID()], (head) => {
-        heads.bury(head)
-        return stageEvent(head, systemEvent('$streamDeleted', new Uint8Array(0)), END_OF_STREAM, Date.now())
+    deleteStream: (streamName, expected) =>
+      attempt(() => {
+        const head = heads.get(streamName)
+        const metastream = heads.get(metastreamOf(streamName))
+        if (!isTombstoned(head) && head.lastRevision < 0 && metastream.lastRevision < 0) {
+          return Promise.resolve(wrongExpectedVersion(head, expected))
+        }
+        return write(streamName, expected, [randomUUID()], () =>
+          stageEvents(heads.get(metastreamOf(streamName)), [systemEvent('$metadata', softDeleteMetadata)]),
+        )
       }),
+    tombstone: (streamName, expected) =>
+      attempt(() =>
+        write(streamName, expected, [randomUUID()], (head) => {
+          heads.bury(head)
+          return stageEvent(head, systemEvent('$streamDeleted', new Uint8Array(0)), END_OF_STREAM, Date.now())
+        }),
+      ),
     finishWrites,
     close() {
       finishWrites()
@@ -269,6 +304,10 @@ export function createEventLog(database: DatabaseSync): EventLog {
       writer.close()
     },
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function wrongExpectedVersion(head: StreamHead, expected: ExpectedRevision): WriteOutcome {

@@ -72,15 +72,27 @@ type EventRow = [number, string, number, number, string, number, number, Uint8Ar
 function page(statement: StatementSync, bounds: number[], limit = PAGE_EVENTS): RecordedEvent[] {
   const events: RecordedEvent[] = []
   let bytes = 0
-  const rows: Iterable<unknown> = statement.iterate(...bounds, Math.min(limit, PAGE_EVENTS))
-  for (const row of rows) {
-    // The statement's own column list is the row's type.
-    const event = toEvent(row as EventRow)
-    events.push(event)
-    bytes += event.data.length + event.metadata.length
-    if (bytes >= PAGE_BYTES) break
+  try {
+    const rows: Iterable<unknown> = statement.iterate(...bounds, Math.min(limit, PAGE_EVENTS))
+    for (const row of rows) {
+      // The statement's own column list is the row's type.
+      const event = toEvent(row as EventRow)
+      events.push(event)
+      bytes += event.data.length + event.metadata.length
+      if (bytes >= PAGE_BYTES) break
+    }
+    return events
+  } catch (error) {
+    forgetFailure(statement, bounds)
+    throw error
   }
-  return events
+}
+
+/** node:sqlite's iterate() leaves a failed statement as it is, and whoever used it next would fail as well. */
+function forgetFailure(statement: StatementSync, bounds: number[]): void {
+  try {
+    statement.get(...bounds, 0)
+  } catch {}
 }
 
 const UUID_BYTES = 16

@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { ServerCredentials } from '@grpc/grpc-js'
 import { createLoginCheck } from './credentials.ts'
-import { openDatabase } from './database.ts'
-import { createEventLog } from './event-log.ts'
+import { logFile, openDatabase, openingError } from './database.ts'
+import { createEventLog, type EventLog } from './event-log.ts'
 import { serveEventLog } from './server.ts'
 import { loadServerCredentials, type TlsFiles } from './tls.ts'
 
@@ -98,7 +98,7 @@ export async function openEventStoreNode(options: EventStoreNodeOptions): Promis
     throw new Error('a password needs a TLS certificate: clients send no login over a connection without TLS')
   }
   const credentials = tls === undefined ? ServerCredentials.createInsecure() : loadServerCredentials(tls)
-  const log = createEventLog(openDatabase(dataDir))
+  const log = openLog(dataDir)
   try {
     const server = await serveEventLog(log, {
       host,
@@ -121,5 +121,15 @@ export async function openEventStoreNode(options: EventStoreNodeOptions): Promis
   } catch (error) {
     log.close()
     throw error
+  }
+}
+
+function openLog(dataDir: string | undefined): EventLog {
+  const database = openDatabase(dataDir)
+  try {
+    return createEventLog(database)
+  } catch (error) {
+    database.close()
+    throw openingError(error, logFile(dataDir ?? ''))
   }
 }

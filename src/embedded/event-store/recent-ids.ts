@@ -22,9 +22,6 @@ interface Place {
 }
 
 export function createRecentIds(database: DatabaseSync): RecentIds {
-  const selectRecent = database.prepare(
-    'SELECT id, stream, revision FROM event ORDER BY position DESC LIMIT ?',
-  )
   const places = new Map<string, Place>()
   // The ids in the order they came in, as a ring: asking a Map for its oldest key costs more the more were deleted.
   const order = new Array<string | undefined>(REMEMBERED_EVENTS)
@@ -41,9 +38,21 @@ export function createRecentIds(database: DatabaseSync): RecentIds {
   function reset(): void {
     places.clear()
     order.fill(undefined)
-    for (const row of selectRecent.all(REMEMBERED_EVENTS).reverse()) {
+    for (const row of newestReadable().reverse()) {
       if (row.id instanceof Uint8Array) remember(Number(row.stream), formatUuid(row.id), Number(row.revision))
     }
+  }
+
+  /** A damaged page among them ends the memory there, not the node: what is sound stays readable. */
+  function newestReadable(): Record<string, unknown>[] {
+    const selectRecent = database.prepare(
+      'SELECT id, stream, revision FROM event ORDER BY position DESC LIMIT ?',
+    )
+    const rows: Record<string, unknown>[] = []
+    try {
+      for (const row of selectRecent.iterate(REMEMBERED_EVENTS)) rows.push(row)
+    } catch {}
+    return rows
   }
 
   reset()
