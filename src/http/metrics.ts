@@ -36,48 +36,55 @@ export function measure(
       this.set(seen.openStreams())
     },
   })
-  const beat = new Gauge({
-    name: 'ledger_projector_seconds_since_beat',
-    help: 'Since the leading projector was last heard of',
-    registers,
-  })
-  const unreadable = new Gauge({
-    name: 'ledger_unreadable_events',
-    help: 'Events that this version could not read',
-    registers,
-  })
-  const publisherUp = new Gauge({
-    name: 'ledger_publisher_up',
-    help: 'Whether the publisher to Kafka leads or stands by: 0 while it waits or is stopped. Only where it runs',
-    registers,
-  })
-  const published = new Gauge({
-    name: 'ledger_published_index',
-    help: 'Index of the last event in Kafka; only where the leading publisher runs',
-    registers,
-  })
-  const unpublished = new Gauge({
-    name: 'ledger_unpublished_events',
-    help: 'Events that queries show and Kafka does not have yet; only where the leading publisher runs',
-    registers,
-  })
-  new Gauge({
-    name: 'ledger_announced_index',
-    help: 'Index of the last event that the read model shows; -1 for none',
-    registers,
-    async collect() {
-      const report = await seen.health()
-      const { projector } = report.readModel
-      this.set(projector.announcedIndex)
-      beat.set(projector.secondsSinceBeat ?? Number.NaN)
-      unreadable.set(projector.unreadableEvents)
-      const { publisher } = report
-      if (publisher === undefined) return
-      publisherUp.set(publisher.state === 'leading' || publisher.state === 'standby' ? 1 : 0)
-      published.set(publisher.publishedIndex ?? Number.NaN)
-      unpublished.set(unpublishedEvents(report) ?? Number.NaN)
-    },
-  })
+  // Gauges are collected all at once: they share what they ask for.
+  let asking: Promise<HealthReport> | undefined
+  const health = () => {
+    asking ??= seen.health().finally(() => {
+      asking = undefined
+    })
+    return asking
+  }
+  const gauge = (name: string, help: string, valueIn: (report: HealthReport) => number | null | undefined) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      async collect() {
+        const value = valueIn(await health())
+        if (value === undefined) this.remove()
+        else this.set(value ?? Number.NaN)
+      },
+    })
+  gauge(
+    'ledger_projector_seconds_since_beat',
+    'Since the leading projector was last heard of',
+    ({ readModel }) => readModel.projector.secondsSinceBeat,
+  )
+  gauge(
+    'ledger_unreadable_events',
+    'Events that this version could not read',
+    ({ readModel }) => readModel.projector.unreadableEvents,
+  )
+  gauge(
+    'ledger_announced_index',
+    'Index of the last event that the read model shows; -1 for none',
+    ({ readModel }) => readModel.projector.announcedIndex,
+  )
+  gauge(
+    'ledger_publisher_up',
+    'Whether the publisher to Kafka leads or stands by: 0 while it waits or is stopped. Only where it runs',
+    ({ publisher }) => publisher && Number(publisher.state === 'leading' || publisher.state === 'standby'),
+  )
+  gauge(
+    'ledger_published_index',
+    'Index of the last event in Kafka; only where the leading publisher runs',
+    ({ publisher }) => publisher?.publishedIndex,
+  )
+  gauge(
+    'ledger_unpublished_events',
+    'Events that queries show and Kafka does not have yet; only where the leading publisher runs',
+    (report) => report.publisher && unpublishedEvents(report),
+  )
 
   app.addHook('onResponse', (request, reply, done) => {
     const labels = {

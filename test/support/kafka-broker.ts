@@ -4,7 +4,7 @@ import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { freePort } from './free-port.ts'
-import { brokerProperties, kafkaProgram, logProperties } from './kafka-program.ts'
+import { brokerProperties, kafkaProgram, logProperties, type SecureListener } from './kafka-program.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 export type TestKafka = AsyncDisposable & {
@@ -32,8 +32,10 @@ export type KafkaBroker = TestKafka & {
  */
 export async function startKafkaBroker({
   advertisedPort,
+  secure,
 }: {
-  advertisedPort?: number
+  readonly advertisedPort?: number
+  readonly secure?: SecureListener
 } = {}): Promise<KafkaBroker> {
   const { classpath, emptyLog } = await kafkaProgram()
   const directory = await temporaryDirectory()
@@ -43,7 +45,7 @@ export async function startKafkaBroker({
   const logging = join(directory.path, 'log4j2.properties')
   await cp(emptyLog, logDirectory, { recursive: true })
   const ports = { port, controllerPort: await freePort(), advertisedPort: advertisedPort ?? port }
-  await writeFile(properties, brokerProperties({ ...ports, logDirectory }))
+  await writeFile(properties, brokerProperties({ ...ports, logDirectory, secure }))
   await writeFile(logging, logProperties)
   const options = ['-Xms64m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
   const start = () =>

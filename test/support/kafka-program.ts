@@ -56,21 +56,33 @@ export async function kafkaProgram(): Promise<KafkaProgram> {
   return { classpath, emptyLog }
 }
 
+/** A second listener, for clients with TLS and a password (SASL PLAIN). */
+export interface SecureListener {
+  readonly port: number
+  /** PKCS #12, of the broker's certificate and key. */
+  readonly keystore: string
+  readonly keystorePassword: string
+  readonly username: string
+  readonly password: string
+}
+
 /** One process that is broker and controller in one, small and quick to start. Durable: what it acknowledged survives kill -9. */
 export function brokerProperties(options: {
   readonly port: number
   readonly advertisedPort?: number
   readonly controllerPort: number
   readonly logDirectory: string
+  readonly secure?: SecureListener | undefined
 }): string {
-  const { port, controllerPort, logDirectory, advertisedPort = port } = options
+  const { port, controllerPort, logDirectory, advertisedPort = port, secure } = options
+  const secureListener = secure ? `,SECURE://127.0.0.1:${secure.port}` : ''
   return `process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${advertisedPort}
+listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${secureListener}
+advertised.listeners=PLAINTEXT://127.0.0.1:${advertisedPort}${secureListener}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
 controller.quorum.voters=1@127.0.0.1:${controllerPort}
 log.dirs=${logDirectory}
 num.partitions=1
@@ -95,6 +107,16 @@ broker.heartbeat.interval.ms=500
 initial.broker.registration.timeout.ms=30000
 controller.quorum.election.timeout.ms=200
 controller.quorum.election.backoff.max.ms=200
+${secure ? secureProperties(secure) : ''}`
+}
+
+function secureProperties({ keystore, keystorePassword, username, password }: SecureListener): string {
+  const login = 'org.apache.kafka.common.security.plain.PlainLoginModule'
+  return `ssl.keystore.type=PKCS12
+ssl.keystore.location=${keystore}
+ssl.keystore.password=${keystorePassword}
+sasl.enabled.mechanisms=PLAIN
+listener.name.secure.plain.sasl.jaas.config=${login} required user_${username}="${password}";
 `
 }
 
