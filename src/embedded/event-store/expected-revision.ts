@@ -72,7 +72,7 @@ function judgeByHistory(
   let revision = expectedRevision
   for (const id of eventIds) {
     revision += 1
-    if (history.eventIdAt(revision) === id) continue
+    if (history.revisionOf(id) === revision || history.eventIdAt(revision) === id) continue
     const isFirst = revision === expectedRevision + 1
     return isFirst && expected === 'no_stream' && stream.softDeleted ? write : wrongExpectedVersion
   }
