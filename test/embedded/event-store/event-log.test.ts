@@ -1,6 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { EventStoreOpenError, openDatabase } from '../../../src/embedded/event-store/database.ts'
 import { createEventLog } from '../../../src/embedded/event-store/event-log.ts'
@@ -140,15 +142,40 @@ test('after writes are finished, more are refused and reads go on', async () => 
   log.close()
 })
 
-test.each([100, 600, 3000])(
-  'events of %i bytes take at most 1.3 times that and 120 bytes each',
-  async (bytes) => {
-    const log = createEventLog(openDatabase(directory))
-    for (let n = 0; n < 40; n += 1) {
-      const events = Array.from({ length: 100 }, () => event('x'.repeat(bytes)))
-      await log.append(`incident-${crypto.randomUUID()}`, 'no_stream', events)
+test.each([
+  [4000, 100],
+  [50_000, 600],
+  [4000, 3000],
+])('%i events of %i bytes take at most 1.3 times that and 120 bytes each', async (count, bytes) => {
+  const log = createEventLog(openDatabase(directory))
+  for (let n = 0; n < count; n += 100) {
+    const events = Array.from({ length: 100 }, () => event('x'.repeat(bytes)))
+    await log.append(`incident-${crypto.randomUUID()}`, 'no_stream', events)
+  }
+  log.close()
+  expect(statSync(join(directory, 'events.sqlite')).size / count).toBeLessThanOrEqual(1.3 * bytes + 120)
+})
+
+test('memory does not grow with the number of streams', async () => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc')
+  const log = createEventLog(openDatabase(directory))
+  const nameBytes = 2000
+  let streams = 0
+  async function write(count: number): Promise<number> {
+    const writes: Promise<unknown>[] = []
+    for (let n = 0; n < count; n += 1) {
+      streams += 1
+      writes.push(log.append(`${streams}-${'x'.repeat(nameBytes)}`, 'no_stream', [event()]))
+      if (writes.length === 1000) await Promise.all(writes.splice(0))
     }
-    log.close()
-    expect(statSync(join(directory, 'events.sqlite')).size / 4000).toBeLessThanOrEqual(1.3 * bytes + 120)
-  },
-)
+    await Promise.all(writes)
+    collectGarbage()
+    return process.memoryUsage().heapUsed
+  }
+  const full = await write(70_000)
+  const later = await write(35_000)
+  log.close()
+  // The names of these streams alone would be three times as much.
+  expect(later - full).toBeLessThan((35_000 * nameBytes) / 3)
+}, 120_000)
