@@ -23,8 +23,10 @@ export function openMemoryStore({ mostEntries = 50_000 } = {}): CacheStore {
     sizeCalculation: (entry) => entryBytes + ('json' in entry ? 2 * entry.json.length : 0),
   })
   /** The incidents that are withheld, each with the batch that did it last. */
-  const withheld = new Map<IncidentId, string>()
+  const withheld = new Map<IncidentId, number>()
   let open: string | undefined
+  /** The latest batch that withheld something. */
+  let latest = 0
 
   return {
     place: () => place,
@@ -32,13 +34,15 @@ export function openMemoryStore({ mostEntries = 50_000 } = {}): CacheStore {
       values.clear()
       withheld.clear()
       open = epoch.name
+      latest = 0
     },
     async withhold(epoch, batch, ids) {
       if (epoch.name !== open) return 'lost'
-      for (const id of ids) {
-        values.delete(id)
-        withheld.set(id, batch)
-      }
+      for (const id of ids) values.delete(id)
+      // An old message that comes again must not have an old refresh, that comes again after it, put back what it once put.
+      if (batch < latest) return 'held'
+      latest = batch
+      for (const id of ids) withheld.set(id, batch)
       return 'held'
     },
     async refresh(epoch, batch, entries) {

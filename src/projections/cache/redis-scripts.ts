@@ -1,18 +1,24 @@
 /**
- * What happens in Redis in one piece. KEYS[1] is the epoch's hash of what is withheld: incident's key → batch, and one field that
- * keeps it from being empty. `begin` alone makes it; where it is gone (flushed, evicted, expired) the epoch can take nothing in.
+ * What happens in Redis in one piece. KEYS[1] is the epoch's hash of what is withheld: incident's key → batch, and one field for
+ * the latest batch that withheld something. `begin` alone makes it; where it is gone (flushed, evicted, expired) the epoch can take nothing in.
  * The others of KEYS are the incidents' own keys, each holding `<revision> <JSON>` or `lease:<token>`.
  */
 
 /** ARGV: the hash's time to live in ms. */
 export const beginScript = `
-redis.call('HSET', KEYS[1], 'open', '')
+redis.call('HSET', KEYS[1], 'latest', '0')
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])`
 
-/** ARGV: batch, the hash's time to live in ms. Answers 0 where the hash is gone; the values are deleted all the same. */
+/**
+ * ARGV: batch, the hash's time to live in ms. An earlier batch than the latest comes again: it deletes, which is safe, but marks nothing,
+ * lest a refresh that comes again after it puts back what it once put. Answers 0 where the hash is gone; the values are deleted all the same.
+ */
 export const withholdScript = `
 for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local latest = redis.call('HGET', KEYS[1], 'latest')
+if not latest then return 0 end
+if tonumber(ARGV[1]) < tonumber(latest) then return 1 end
+redis.call('HSET', KEYS[1], 'latest', ARGV[1])
 for i = 2, #KEYS do redis.call('HSET', KEYS[1], KEYS[i], ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1`

@@ -11,16 +11,19 @@ import type { CacheMiss, StoredIncident } from '../read-model.ts'
 export interface CacheStore extends CacheShelf {
   /** Opens a key space of a name never used before, empty. Rejects. */
   readonly begin: (epoch: CacheEpoch) => Promise<void>
-  /** `lost`: it is withheld, but the epoch can take nothing in any more. Rejects where that is not certain. */
+  /**
+   * `batch` counts up within the epoch, from 1: a later one is never undone by an earlier. `lost`: it is withheld, but the epoch can take nothing in any more. Rejects
+   * where that is not certain.
+   */
   readonly withhold: (
     epoch: CacheEpoch,
-    batch: string,
+    batch: number,
     ids: readonly IncidentId[],
   ) => Promise<'held' | 'lost'>
   /** Ends the withholding of what this batch has withheld last. Rejects. */
   readonly refresh: (
     epoch: CacheEpoch,
-    batch: string,
+    batch: number,
     entries: ReadonlyMap<IncidentId, StoredIncident>,
   ) => Promise<'held' | 'lost'>
   /** Keeps the epoch from expiring. Rejects. */

@@ -33,7 +33,7 @@ interface Term {
   /** Another leader has taken the cache over. */
   deposed: boolean
   /** What is withheld between `withhold` and `refresh`. */
-  batch: { readonly name: string; readonly ids: readonly IncidentId[] } | undefined
+  batch: { readonly number: number; readonly ids: readonly IncidentId[] } | undefined
 }
 
 /**
@@ -47,6 +47,7 @@ export function createCacheWriter(options: {
 }): KeptCacheWriter {
   const { store, row, log } = options
   let current: { readonly term: Term; readonly end: () => void; readonly keeping: Promise<void> } | undefined
+  let batches = 0
   let wake = () => {}
 
   return {
@@ -60,7 +61,7 @@ export function createCacheWriter(options: {
     async withhold(ids) {
       const term = current?.term
       if (!term) throw new Error('the cache is written by nobody yet')
-      term.batch = { name: freshName(), ids }
+      term.batch = { number: ++batches, ids }
       await withholdOrRetire(term, term.batch)
       term.signal.throwIfAborted()
       if (term.deposed) throw new Error('another leader has taken the cache over')
@@ -72,7 +73,7 @@ export function createCacheWriter(options: {
       term.batch = undefined
       const { epoch } = term
       if (!epoch) return
-      const outcome = await store.refresh(epoch, batch.name, entries).catch(() => 'lost' as const)
+      const outcome = await store.refresh(epoch, batch.number, entries).catch(() => 'lost' as const)
       // What is not refreshed stays withheld: that is safe, but a waste from now on.
       if (outcome === 'lost') renew(term, epoch)
     },
@@ -114,11 +115,11 @@ export function createCacheWriter(options: {
     }
   }
 
-  async function withholdOrRetire(term: Term, batch: { name: string; ids: readonly IncidentId[] }) {
+  async function withholdOrRetire(term: Term, batch: { number: number; ids: readonly IncidentId[] }) {
     const { epoch } = term
     if (!epoch) return
     try {
-      const outcome = await store.withhold(epoch, batch.name, batch.ids)
+      const outcome = await store.withhold(epoch, batch.number, batch.ids)
       if (outcome === 'lost') renew(term, epoch)
     } catch (error) {
       log.warn({ err: error }, 'the cache cannot be told of a change: it is given up')
@@ -190,7 +191,7 @@ export function createCacheWriter(options: {
       if (term.suspended) return
       // From here on each batch is withheld from it; the one under way, which was not, is so before anyone may read.
       term.epoch = epoch
-      if (term.batch) await store.withhold(epoch, term.batch.name, term.batch.ids)
+      if (term.batch) await store.withhold(epoch, term.batch.number, term.batch.ids)
       // A retirement since then has another version, and prevails, whichever of the two Postgres hears first.
       const opened = await row.open(term.leader, version, epoch)
       if (!opened) throw new Error('the cache was retired or taken over meanwhile')

@@ -30,10 +30,10 @@ export function storeContract(store: () => CacheStore): void {
     })
 
     test('a refresh is read by everyone, without a fill', async () => {
-      await store().withhold(epoch, 'batch', [id, other])
+      await store().withhold(epoch, 1, [id, other])
       await store().refresh(
         epoch,
-        'batch',
+        1,
         new Map([
           [id, stored(id, 4)],
           [other, stored(other, 0)],
@@ -45,29 +45,43 @@ export function storeContract(store: () => CacheStore): void {
 
     test('what is withheld is not read and not leased, until it is refreshed', async () => {
       await store().fill(id, leaseIn(await store().read(epoch, id)), stored(id, 3))
-      expect(await store().withhold(epoch, 'batch', [id])).toBe('held')
+      expect(await store().withhold(epoch, 1, [id])).toBe('held')
       expect(await store().read(epoch, id)).toEqual(miss)
       leaseIn(await store().read(epoch, other))
     })
 
     test('a fill that began before the withholding is refused, during it and after it', async () => {
       const lease = leaseIn(await store().read(epoch, id))
-      await store().withhold(epoch, 'batch', [id])
+      await store().withhold(epoch, 1, [id])
       await store().fill(id, lease, stored(id, 3))
       expect(await store().read(epoch, id)).toEqual(miss)
-      await store().refresh(epoch, 'batch', new Map([[id, stored(id, 4)]]))
+      await store().refresh(epoch, 1, new Map([[id, stored(id, 4)]]))
       await store().fill(id, lease, stored(id, 3))
       expect(await store().read(epoch, id)).toEqual(stored(id, 4))
     })
 
     test('a refresh that comes late, or again, shows nothing that a later batch has withheld', async () => {
-      await store().withhold(epoch, 'batch 1', [id])
-      await store().withhold(epoch, 'batch 2', [id])
-      await store().refresh(epoch, 'batch 1', new Map([[id, stored(id, 1)]]))
+      await store().withhold(epoch, 1, [id])
+      await store().withhold(epoch, 2, [id])
+      await store().refresh(epoch, 1, new Map([[id, stored(id, 1)]]))
       expect(await store().read(epoch, id)).toEqual(miss)
-      await store().refresh(epoch, 'batch 2', new Map([[id, stored(id, 2)]]))
-      await store().refresh(epoch, 'batch 1', new Map([[id, stored(id, 1)]]))
+      await store().refresh(epoch, 2, new Map([[id, stored(id, 2)]]))
+      await store().refresh(epoch, 1, new Map([[id, stored(id, 1)]]))
       expect(await store().read(epoch, id)).toEqual(stored(id, 2))
+    })
+
+    test('an old batch that comes again, withholding and refresh, shows nothing that a later one has replaced', async () => {
+      const again = new Map([[id, stored(id, 1)]])
+      await store().withhold(epoch, 1, [id])
+      await store().refresh(epoch, 1, again)
+      await store().withhold(epoch, 2, [id])
+      await store().withhold(epoch, 1, [id])
+      await store().refresh(epoch, 1, again)
+      expect(await store().read(epoch, id)).toEqual(miss)
+      await store().refresh(epoch, 2, new Map([[id, stored(id, 2)]]))
+      await store().withhold(epoch, 1, [id])
+      await store().refresh(epoch, 1, again)
+      expect(await store().read(epoch, id)).toMatchObject(miss)
     })
 
     test('a new epoch has nothing of an earlier one, whose leases fill nothing in it', async () => {
@@ -83,8 +97,8 @@ export function storeContract(store: () => CacheStore): void {
     test('an epoch that never began can be read and filled by nobody', async () => {
       const unknown = newEpoch(store())
       expect(await store().read(unknown, id)).toEqual(miss)
-      expect(await store().withhold(unknown, 'batch', [id])).toBe('lost')
-      expect(await store().refresh(unknown, 'batch', new Map([[id, stored(id, 1)]]))).toBe('lost')
+      expect(await store().withhold(unknown, 1, [id])).toBe('lost')
+      expect(await store().refresh(unknown, 1, new Map([[id, stored(id, 1)]]))).toBe('lost')
       expect(await store().beat(unknown)).toBe('lost')
       expect(await store().read(unknown, id)).toEqual(miss)
     })

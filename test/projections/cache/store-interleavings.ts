@@ -48,7 +48,7 @@ export function neverOlder(open: () => Promise<LossyStore>, runs: number) {
 
       const committed = new Map<IncidentId, number>(ids.map((id) => [id, 0]))
       const shown = new Map(committed)
-      let batch: { name: string; ids: IncidentId[]; committed: boolean } | undefined
+      let batch: { number: number; ids: IncidentId[]; committed: boolean } | undefined
       let batches = 0
       /** A read that missed and, once asked, what Postgres said; filling may take as long as it likes. */
       const slow: { id: IncidentId; lease: string | undefined; least: number; value?: StoredIncident }[] = []
@@ -67,9 +67,9 @@ export function neverOlder(open: () => Promise<LossyStore>, runs: number) {
       for (const each of steps) {
         switch (each.do) {
           case 'withhold': {
-            const names = { name: `batch-${batches++}`, ids: each.of.map(idOf) }
+            const names = { number: ++batches, ids: each.of.map(idOf) }
             batch = { ...names, committed: false }
-            await send(() => store.withhold(epoch, names.name, names.ids))
+            await send(() => store.withhold(epoch, names.number, names.ids))
             break
           }
           case 'commit':
@@ -83,10 +83,10 @@ export function neverOlder(open: () => Promise<LossyStore>, runs: number) {
             break
           case 'refresh': {
             if (!batch?.committed) break
-            const { name } = batch
+            const { number } = batch
             const entries = new Map(batch.ids.map((id) => [id, stored(id, revisionOf(id))]))
             batch = undefined
-            await send(() => store.refresh(epoch, name, entries))
+            await send(() => store.refresh(epoch, number, entries))
             break
           }
           case 'read': {
