@@ -51,12 +51,10 @@ export function guardRoutes(app: FastifyInstance, { accessKeys, signed, rates }:
       // The key is looked up first, which is cheap: who has one is not kept out by a neighbour who guesses.
       const key = presentedKey(request.headers, accessKeys)
       if (key && !key.requiresSignature) return enter(key)
-      const blocked = rates.blocked(request)
-      if (blocked) return done(blocked)
+      if (rates.isBlocked(request)) return rates.refuseBlocked(request, done)
       return refuse(key ? new HttpProblem('signature-required') : unauthorized())
     }
-    const blocked = rates.blocked(request)
-    if (blocked) return done(blocked)
+    if (rates.isBlocked(request)) return rates.refuseBlocked(request, done)
     signed.check(request).then(enter, (error: Error) => (isOfCaller(error) ? refuse(error) : done(error)))
   })
 }
@@ -102,9 +100,9 @@ function presentedKey(
 }
 
 /** Who asks, on a route that is not public. */
-export function callerOf({ accessKey, routeOptions }: FastifyRequest): AccessKey {
-  if (!accessKey) throw new Error(`${routeOptions.url} is public: it has no caller`)
-  return accessKey
+export function callerOf(request: FastifyRequest): AccessKey {
+  if (!request.accessKey) throw new Error(`${request.routeOptions.url} is public: it has no caller`)
+  return request.accessKey
 }
 
 /** The key as the caller sent it: X-Access-Key; or the same key as bearer token or Basic password, for senders that cannot set a header of their own. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 
 declare module 'fastify' {
@@ -12,38 +13,50 @@ declare module 'fastify' {
 
 /** Answers to callers who may not: each is an audit record. */
 const refusals = new Set([401, 403, 421])
+/** Of requests that are told in the same words, but for how long they took and their ids. */
+const rememberedKinds = 1_000
 
 /**
  * One line a request, when its answer is out or its caller is gone: what was asked by its route's pattern, by whom, and what
  * came of it. Never a key, a body, a query value or a path's value.
  */
 export function logRequests(app: FastifyInstance, logger: Logger): void {
+  const kinds = openKinds(logger)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {
-    if (!request.isFlood) logger.info(requestRecord(request, reply.statusCode, reply.elapsedTime), 'request')
+    if (!request.isFlood) {
+      const durationMs = Math.round(reply.elapsedTime * 1_000) / 1_000
+      kinds(request, reply.statusCode).info({ durationMs, correlationId: request.id }, 'request')
+    }
     done()
   })
   app.addHook('onRequestAbort', (request, done) => {
-    logger.info({ ...requestRecord(request, undefined, undefined), aborted: true }, 'request')
+    kinds(request, undefined).info({ correlationId: request.id, aborted: true }, 'request')
     done()
   })
 }
 
-function requestRecord(request: FastifyRequest, status: number | undefined, durationMs: number | undefined) {
-  const { config, url } = request.routeOptions
-  const audit = config.audited || (status !== undefined && refusals.has(status))
-  return {
-    method: request.method,
-    route: url ?? 'unknown',
-    status,
-    durationMs: durationMs && Math.round(durationMs * 1_000) / 1_000,
-    correlationId: request.id,
-    accessKey: request.accessKey?.id,
-    ...(audit && { audit }),
+/** Loggers that have said already, once for all requests of a kind, what the requests of that kind have in common. */
+function openKinds(logger: Logger): (request: FastifyRequest, status: number | undefined) => Logger {
+  const kinds = new LRUCache<string, Logger>({ max: rememberedKinds })
+  return (request, status) => {
+    const { config, url = 'unknown' } = request.routeOptions
+    const { method, accessKey } = request
+    const kind = `${method} ${url} ${status} ${accessKey?.id}`
+    const known = kinds.get(kind)
+    if (known) return known
+    const route = { method, route: url, status, accessKey: accessKey?.id }
+    const made = logger.child(isAudited(config, status) ? { ...route, audit: true } : route)
+    kinds.set(kind, made)
+    return made
   }
+}
+
+function isAudited({ audited = false }: FastifyContextConfig, status: number | undefined): boolean {
+  return audited || (status !== undefined && refusals.has(status))
 }
 
 /** The caller's own id for the request where it is fit for a log line, else a new one. */
