@@ -40,10 +40,23 @@ export const instant = z.iso
     offset: true,
     error: 'must be an ISO 8601 date and time with a zone, such as 2026-01-31T09:00:00Z',
   })
-  .refine((value) => !Number.isNaN(Date.parse(value)), 'must be a time that exists')
-  .transform((value) => new Date(value).toISOString())
-  .refine((value) => /^(?!0000)\d{4}-/.test(value), 'must lie between the years 1 and 9999')
+  .refine((value) => isInstant(value) || !Number.isNaN(Date.parse(value)), 'must be a time that exists')
+  .transform((value) => (isInstant(value) ? value : new Date(value).toISOString()))
+  .refine(
+    (value) => isInstant(value) || /^(?!0000)\d{4}-/.test(value),
+    'must lie between the years 1 and 9999',
+  )
   .brand<'Instant'>()
+
+/**
+ * Whether it is an instant as we write it, and so as nearly all come in again. True of no other text, and not of every instant: the
+ * last days of a month are not in every month, and those that are not decided here are looked up in the calendar.
+ */
+function isInstant(text: string): boolean {
+  return /^(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/.test(
+    text,
+  )
+}
 
 /** The instant of a count of milliseconds since the Unix epoch. */
 export function instantOf(epochMs: number): Instant {
