@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { Kafka, type KafkaConfig } from 'kafkajs'
+import { Kafka, type KafkaConfig, type RetryOptions } from 'kafkajs'
 import type { Logger } from 'pino'
 
 /** How a Kafka cluster is reached. */
@@ -32,13 +32,19 @@ const requestTimeoutMs = 15_000
  *
  * @throws Error where a file of `tls` cannot be read.
  */
-export function connectKafka({ brokers, tls, sasl }: KafkaSettings, log: Logger): Kafka {
+export function connectKafka(
+  { brokers, tls, sasl }: KafkaSettings,
+  log: Logger,
+  /** How long it tries before it fails; absent: as kafkajs does, 10 s to connect. */
+  retry?: RetryOptions,
+): Kafka {
   calmTimers()
   const config: KafkaConfig = {
     clientId,
     brokers: [...brokers],
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: requestTimeoutMs,
+    ...(retry && { retry }),
     logCreator: () => (entry) => {
       const { message, logger: _logger, timestamp: _timestamp, stack: _stack, ...details } = entry.log
       log.debug({ ...details, kafka: entry.namespace }, message)

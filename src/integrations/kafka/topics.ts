@@ -35,15 +35,21 @@ export const topicDefinitions: Readonly<Record<TopicRole, TopicDefinition>> = {
     partitions: 1,
     config: { 'cleanup.policy': 'compact', 'segment.bytes': String(16 * 1024 * 1024) },
   },
+  // Uncompressed: senders may compress in ways that kafkajs cannot read, or what is larger by far than what a record may be.
   reports: {
     name: 'incidents.reports',
     partitions: 6,
-    config: { 'cleanup.policy': 'delete', 'retention.ms': days(7) },
+    config: { 'cleanup.policy': 'delete', 'retention.ms': days(7), 'compression.type': 'uncompressed' },
   },
+  // A rejected record is a little larger than the one that came in.
   rejected: {
     name: 'incidents.reports.rejected',
     partitions: 1,
-    config: { 'cleanup.policy': 'delete', 'retention.ms': days(30) },
+    config: {
+      'cleanup.policy': 'delete',
+      'retention.ms': days(30),
+      'max.message.bytes': String(2 * 1024 * 1024),
+    },
   },
 }
 
