@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Kafka } from 'kafkajs'
 import type { Logger } from 'pino'
 import type { Ledger } from '../../ledger/ledger.ts'
@@ -27,6 +28,9 @@ export interface TelegramOptions extends BotApiOptions {
   /** Milliseconds since the Unix epoch. Default: this machine's. */
   readonly clock?: () => number
 }
+
+/** A broker that is gone answers no goodbye. */
+const goodbyeMs = 1_000
 
 /**
  * Talks to Telegram until the signal aborts: takes reports and commands from the allowed chats, and tells there what becomes of
@@ -80,7 +84,7 @@ export async function runTelegram(options: TelegramOptions, signal: AbortSignal)
     }
   } finally {
     await talking
-    await reports.close().catch(() => {})
+    await Promise.race([reports.close().catch(() => {}), delay(goodbyeMs)])
   }
 }
 

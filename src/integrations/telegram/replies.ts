@@ -38,6 +38,7 @@ const savedEvery = 1_000
 const savedEveryMs = 10_000
 /** Incidents of which it is known who reported them. */
 const incidentsKnown = 100_000
+const lookupsAtOnce = 16
 
 /**
  * Tells, by a reply to the message that reported an incident, what it became and each later change. The checkpoint moves over an
@@ -74,7 +75,7 @@ async function begin(term: Term, options: RepliesOptions): Promise<Projecting> {
   let checkpoint: RepliesCheckpoint = saved
   let savedAtMs = clock()
   const bot = options.bot(term)
-  const replyTo = replies(checkpoint.since, options)
+  const { prepare, replyTo } = replies(checkpoint.since, options)
 
   async function save(): Promise<boolean> {
     const { position, eventId } = checkpoint
@@ -88,6 +89,7 @@ async function begin(term: Term, options: RepliesOptions): Promise<Projecting> {
   return {
     checkpoint: () => checkpoint,
     async apply({ records }) {
+      await prepare(records)
       for (const record of records) {
         const reply = await replyTo(record)
         if (reply) await send(bot, reply, options)
@@ -123,8 +125,19 @@ function replies(since: string, { origin, allowedChats, ledger, linkTo, log }: R
     return ref
   }
 
-  return async (record: LedgerRecord): Promise<Reply | undefined> => {
-    if (record.kind !== 'incident' || record.metadata.recordedAt < since) return undefined
+  const isToTell = (record: LedgerRecord): record is IncidentRecord =>
+    record.kind === 'incident' && record.metadata.recordedAt >= since
+
+  /** Looks up who reported the incidents, many at once: after a start none is known, and most are of no chat. */
+  async function prepare(records: readonly LedgerRecord[]): Promise<void> {
+    const told = records.filter(isToTell)
+    for (let start = 0; start < told.length; start += lookupsAtOnce) {
+      await Promise.allSettled(told.slice(start, start + lookupsAtOnce).map(reportedIn))
+    }
+  }
+
+  async function replyTo(record: LedgerRecord): Promise<Reply | undefined> {
+    if (!isToTell(record)) return undefined
     try {
       const to = messageOf(await reportedIn(record))
       if (!to || !allowedChats.has(to.chat)) return undefined
@@ -136,19 +149,31 @@ function replies(since: string, { origin, allowedChats, ledger, linkTo, log }: R
       return undefined
     }
   }
+
+  return { prepare, replyTo }
 }
 
-async function send(bot: Bot, { to, text }: Reply, { log }: RepliesOptions): Promise<void> {
-  const others = { link_preview_options: { is_disabled: true } }
+async function send(bot: Bot, { to, text }: Reply, options: RepliesOptions): Promise<void> {
+  const { allowedChats, log } = options
+  const plain = { link_preview_options: { is_disabled: true } }
   try {
     await bot.api.sendMessage(to.chat, text, {
-      ...others,
+      ...plain,
       reply_parameters: { message_id: to.message, allow_sending_without_reply: true },
     })
   } catch (error) {
     const reason = reasonOf(error, bot.token)
     // What is no refusal passes: the term ends, and the next one begins at this reply.
     if (!isRefusal(error)) throw new Error(reason)
-    log.warn({ reason, chat: to.chat }, 'Telegram does not take a reply')
+    // A group that became a supergroup has another number, and its messages have others.
+    const { migrate_to_chat_id: moved } = error.parameters
+    if (moved === undefined || !allowedChats.has(moved)) {
+      log.warn({ reason, chat: to.chat, moved }, 'Telegram does not take a reply')
+      return
+    }
+    await bot.api.sendMessage(moved, text, plain).catch((again: unknown) => {
+      if (!isRefusal(again)) throw new Error(reasonOf(again, bot.token))
+      log.warn({ reason: reasonOf(again, bot.token), chat: moved }, 'Telegram does not take a reply')
+    })
   }
 }

@@ -16,13 +16,16 @@ export interface UpdatesOptions {
 
 /** How long Telegram holds a poll that has nothing to tell. */
 const pollSeconds = 25
-const retryMs = 3_000
+const retryMs = 1_000
+/** At the end, for what is under way. What is not done by then is delivered again. */
+const graceMs = 3_000
 
 /**
  * Takes the updates in their order until the signal aborts, one after the other. Telegram forgets an update when a later one
  * is asked for, which is done only after it was handled; until then it is delivered again, for a day.
  */
 export async function takeUpdates({ bot, signal, log, handle, confirm }: UpdatesOptions): Promise<void> {
+  const over = overAfter(signal, graceMs)
   let next: number | undefined
   let told: string | undefined
   try {
@@ -37,7 +40,9 @@ export async function takeUpdates({ bot, signal, log, handle, confirm }: Updates
         if (told !== undefined) log.info('Telegram answers again')
         told = undefined
         for (const update of updates) {
-          await handle(update)
+          const handled = handle(update)
+          handled.catch(() => {}) // heard below, or no longer of interest
+          await Promise.race([handled, over])
           next = update.update_id + 1
         }
       } catch (error) {
@@ -58,4 +63,15 @@ export async function takeUpdates({ bot, signal, log, handle, confirm }: Updates
 async function introduce(bot: Bot): Promise<void> {
   await bot.api.deleteWebhook()
   bot.botInfo = await bot.api.getMe()
+}
+
+/** Rejects so long after the signal has aborted. */
+function overAfter(signal: AbortSignal, ms: number): Promise<never> {
+  const over = new Promise<never>((_, reject) => {
+    const begin = () => setTimeout(() => reject(signal.reason), ms).unref()
+    if (signal.aborted) begin()
+    else signal.addEventListener('abort', begin, { once: true })
+  })
+  over.catch(() => {}) // told to whoever waits, and to nobody else
+  return over
 }

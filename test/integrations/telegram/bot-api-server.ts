@@ -35,7 +35,13 @@ export interface Sent {
 /** What happens to one call. `before`: it is lost and did nothing. `after`: it did, and its answer is lost. */
 export type Fault =
   | { readonly lost: 'before' | 'after' }
-  | { readonly status: number; readonly description: string; readonly retryAfter?: number }
+  | {
+      readonly status: number
+      readonly description: string
+      readonly retryAfter?: number
+      /** The number of the supergroup that a group has become. */
+      readonly movedTo?: number
+    }
 
 export interface BotApiServer extends AsyncDisposable {
   readonly url: string
@@ -152,8 +158,11 @@ export async function startBotApi(): Promise<BotApiServer> {
     calls.push(method)
     const fault = faults.get(method)?.shift()
     if (fault && 'status' in fault) {
-      const { status, description, retryAfter } = fault
-      return reply(response, refusal(status, description, retryAfter))
+      const { status, description, retryAfter: retry_after, movedTo: migrate_to_chat_id } = fault
+      return reply(response, {
+        ...refusal(status, description),
+        parameters: { retry_after, migrate_to_chat_id },
+      })
     }
     if (fault?.lost === 'before') return void request.socket.destroy()
     const text = Buffer.concat(chunks).toString()
@@ -222,14 +231,12 @@ export async function startBotApi(): Promise<BotApiServer> {
 
 const now = () => Math.floor(Date.now() / 1_000)
 const granted = (result: unknown) => ({ ok: true, result })
-const refusal = (error_code: number, description: string, retryAfter?: number) => ({
-  ok: false,
-  error_code,
-  description,
-  ...(retryAfter !== undefined && { parameters: { retry_after: retryAfter } }),
-})
+const refusal = (error_code: number, description: string) => ({ ok: false, error_code, description })
 
-function reply(response: ServerResponse, body: { readonly error_code?: number } & object): void {
+function reply(
+  response: ServerResponse,
+  body: { readonly error_code?: number; readonly parameters?: object },
+): void {
   response.writeHead(body.error_code ?? 200, { 'content-type': 'application/json' })
   response.end(JSON.stringify(body))
 }

@@ -18,6 +18,7 @@ import { waitFor } from '../../support/wait-for.ts'
 import { type BotApiServer, startBotApi, token } from './bot-api-server.ts'
 
 const chat = -1001
+const supergroup = -1002
 const silent = pino({ level: 'silent' })
 
 let store: EventStoreProcess
@@ -76,7 +77,7 @@ function startBot({ clock = Date.now } = {}) {
     {
       token,
       apiRoot: api.url,
-      allowedChats: new Set([chat]),
+      allowedChats: new Set([chat, supergroup]),
       ledger,
       queries: readModel.queries,
       databaseUrl: database.url,
@@ -208,6 +209,18 @@ test('what Telegram refuses to send is passed over, and what follows is told', a
   await firstReply(message)
   expect(repliesTo(lost)).toEqual([])
   expect(lines.some((line) => line.includes('does not take a reply'))).toBe(true)
+})
+
+test('a reply goes to the supergroup that its group has become, if that is allowed', async () => {
+  startBot()
+  const moved = { status: 400, description: 'Bad Request: group chat was upgraded to a supergroup chat' }
+  api.befall('sendMessage', { ...moved, movedTo: -666 }, { ...moved, movedTo: supergroup })
+  api.say(chat, 'One')
+  api.say(chat, 'Two')
+  await waitFor(() => api.sent.length === 1, { describe: 'one of them is answered' })
+  expect(api.sent).toMatchObject([
+    { chat: supergroup, text: expect.stringContaining('Two'), answers: undefined },
+  ])
 })
 
 test('of two processes one talks; the other goes on where it ended, with each message reported once', async () => {
