@@ -19,9 +19,17 @@ export interface Load {
   readonly durationMs: number
   /** The bytes of the next request, head and body. */
   readonly next: () => string
+  /** Where the requests come from. Default: as the system chooses. */
+  readonly localAddress?: string
 }
 
-export async function runLoad({ port, connections, durationMs, next }: Load): Promise<LoadResult> {
+export async function runLoad({
+  port,
+  connections,
+  durationMs,
+  next,
+  localAddress,
+}: Load): Promise<LoadResult> {
   const latenciesMs: number[] = []
   let failures = 0
   const startMs = performance.now()
@@ -40,7 +48,7 @@ export async function runLoad({ port, connections, durationMs, next }: Load): Pr
 
   function client(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1')
+      const socket = connect({ port, host: '127.0.0.1', ...(localAddress && { localAddress }) })
       socket.setNoDelay(true)
       let received = ''
       let sentMs = 0

@@ -82,6 +82,8 @@ export interface HttpLimits {
   readonly slowReaderMs: number
   /** Wrong keys and signatures from one address within a minute. */
   readonly refusalsPerMinute: number
+  /** How long an address with more of them waits for each answer. */
+  readonly floodDelayMs: number
   /** Requests under one access key within a minute; undefined: as many as it likes. */
   readonly requestsPerMinute: number | undefined
   /** With such a wait for its turn, a new request is refused. */
@@ -102,6 +104,7 @@ export const defaultLimits: HttpLimits = {
   heartbeatMs: 15_000,
   slowReaderMs: 10_000,
   refusalsPerMinute: 60,
+  floodDelayMs: 250,
   requestsPerMinute: undefined,
   overloadDelayMs: 1_000,
 }

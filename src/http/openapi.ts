@@ -92,7 +92,7 @@ const described: SwaggerTransform = (route) => {
   const operation = route.route.config?.operation
   if (!operation) return { schema: { hide: true }, url: route.url }
   const parts = route.schema as RequestParts // `operation()` put them there
-  const byStatus = problemsByStatus(operation, parts)
+  const byStatus = problemsByStatus(operation, parts, String(route.route.method))
   const { schema, url } = jsonSchemaTransform({
     ...route,
     schema: { ...parts, response: { ...goodBodies(operation), ...badBodies(byStatus) } },

@@ -65,7 +65,12 @@ export function operation<const Parts extends RequestParts>(described: Operation
 }
 
 /** Every problem that the route can answer, by status. */
-export function problemsByStatus(described: Operation, parts: RequestParts): Map<number, ProblemSlug[]> {
+export function problemsByStatus(
+  described: Operation,
+  parts: RequestParts,
+  method: string,
+): Map<number, ProblemSlug[]> {
+  const isBodyRead = !['GET', 'HEAD'].includes(method)
   const slugs: ProblemSlug[] = [
     'malformed-request',
     'foreign-origin',
@@ -87,15 +92,10 @@ export function problemsByStatus(described: Operation, parts: RequestParts): Map
         ] as const)),
     ...(parts.params ? (['invalid-path'] as const) : []),
     ...(parts.querystring ? (['invalid-query'] as const) : []),
-    ...(parts.body
-      ? ([
-          'malformed-json',
-          'digest-mismatch',
-          'body-too-large',
-          'unsupported-media-type',
-          'invalid-body',
-        ] as const)
+    ...(isBodyRead
+      ? (['malformed-json', 'digest-mismatch', 'body-too-large', 'unsupported-media-type'] as const)
       : []),
+    ...(parts.body ? (['invalid-body'] as const) : []),
     ...(described.requestHeaders?.some((header) => header !== 'If-None-Match')
       ? (['invalid-header'] as const)
       : []),

@@ -15,8 +15,10 @@ declare module 'fastify' {
 
 /** How often one caller may ask, before its key is known and after. */
 export interface RateLimits {
-  /** The problem of an address that sent too many wrong keys or signatures lately: nothing more of it need be looked at. */
-  readonly blocked: (request: FastifyRequest) => HttpProblem | undefined
+  /** Whether the address sent too many wrong keys or signatures lately: nothing more of it need be looked at. */
+  readonly isBlocked: (request: FastifyRequest) => boolean
+  /** Answers such an address, after a while: whoever waits for each answer before the next guess has few of them. */
+  readonly refuseBlocked: (request: FastifyRequest, done: (problem: HttpProblem) => void) => void
   /** Counts a wrong key or signature against its address; the problem to answer with instead of `refusal`, where it was one too many. */
   readonly countRefusal: (request: FastifyRequest, refusal: Error) => Promise<Error>
   /** Counts a request against its key, and says in the answer how many are left. @throws HttpProblem `too-many-requests` */
@@ -28,6 +30,8 @@ export interface RateLimits {
 export interface RateLimitOptions {
   /** Wrong keys and signatures from one address within a minute. */
   readonly refusalsPerMinute: number
+  /** How long an address that is blocked waits for each refusal. */
+  readonly floodDelayMs: number
   /** Requests under one access key within a minute; undefined: as many as it likes. */
   readonly requestsPerMinute: number | undefined
   /** Where the counts are kept, for all processes together; undefined: each process counts for itself. */
@@ -38,6 +42,8 @@ export interface RateLimitOptions {
 const windowMs = 60_000
 /** Addresses that are blocked at a time. With more, the oldest are let in again, to be counted anew. */
 const mostBlocked = 10_000
+/** Refusals that wait at a time; the others go out at once. */
+const mostWaiting = 1_000
 const reportEveryMs = 1_000
 /** Of the addresses that a log line names. */
 const mostNamed = 5
@@ -47,7 +53,7 @@ const mostNamed = 5
  * so that a flood costs a look into a map, and is logged once a second instead of once a request.
  */
 export function openRateLimits(app: FastifyInstance, options: RateLimitOptions): RateLimits {
-  const { refusalsPerMinute, requestsPerMinute, redis, log } = options
+  const { refusalsPerMinute, requestsPerMinute, floodDelayMs, redis, log } = options
   app.decorateRequest('isFlood', false)
   app.register(rateLimit, {
     global: false,
@@ -66,15 +72,22 @@ export function openRateLimits(app: FastifyInstance, options: RateLimitOptions):
         })
   const blockedUntilMs = new LRUCache<string, number>({ max: mostBlocked })
   const flood = openFloodReport(app, log)
+  let waiting = 0
+  const leftMs = (address: string) => (blockedUntilMs.get(address) ?? 0) - performance.now()
 
   return {
-    blocked: (request) => {
-      const untilMs = blockedUntilMs.get(request.ip)
-      const leftMs = untilMs === undefined ? 0 : untilMs - performance.now()
-      if (leftMs <= 0) return undefined
+    isBlocked: ({ ip }) => leftMs(ip) > 0,
+
+    refuseBlocked: (request, done) => {
       request.isFlood = true
       flood.count(request.ip)
-      return tooMany(refusalsPerMinute, 0, leftMs)
+      const problem = tooMany(refusalsPerMinute, 0, leftMs(request.ip))
+      if (waiting >= mostWaiting) return done(problem)
+      waiting += 1
+      setTimeout(() => {
+        waiting -= 1
+        done(problem)
+      }, floodDelayMs)
     },
 
     countRefusal: async (request, refusal) => {

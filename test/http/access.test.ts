@@ -80,7 +80,12 @@ test('a route that declares no scope does not register', async () => {
   guardRoutes(app, {
     accessKeys: { find: () => undefined },
     signed: { check: () => Promise.reject(new Error('nothing is signed here')) },
-    rates: { blocked: () => undefined, countRefusal: async (_, refusal) => refusal, countRequest: undefined },
+    rates: {
+      isBlocked: () => false,
+      refuseBlocked: () => {},
+      countRefusal: async (_, refusal) => refusal,
+      countRequest: undefined,
+    },
   })
   expect(() => app.get('/new', () => 'open')).toThrow(/GET \/new must declare config.access/)
   await app.close()

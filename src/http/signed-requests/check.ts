@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import { signingSecretsOf } from '../../ledger/access-key-register.ts'
 import type { Keyring } from '../../ledger/ledger.ts'
 import type { AccessKey } from '../access-key.ts'
 import type { AccessKeys } from '../access-keys.ts'
 import { HttpProblem } from '../problems.ts'
 import { digestMatches } from './content-digest.ts'
-import type { Nonces } from './nonces.ts'
+import { aheadMs, type Nonces } from './nonces.ts'
 import {
   type CandidateSignature,
   isSignedWith,
@@ -23,10 +24,11 @@ declare module 'fastify' {
   }
 }
 
-/** How far the caller's clock may be from ours. */
+/** How old a signature may be. */
 const windowS = 300
 /** What the clocks of several processes may differ by: so much longer are nonces remembered. */
 const marginS = 60
+const keptSecrets = 1_000
 
 export interface SignedRequests {
   /**
@@ -53,6 +55,7 @@ export function isSigned(headers: IncomingHttpHeaders): boolean {
 /** Refused is what cannot be checked: neither a missing memory nor a missing key makes a request pass. */
 export function openSignedRequests(terms: SignatureTerms): SignedRequests {
   const { accessKeys, keyring, nonces, clock } = terms
+  const secrets = new LRUCache<string, readonly string[]>({ max: keptSecrets })
 
   return {
     check: async (request) => {
@@ -82,15 +85,15 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
   function verified(candidate: CandidateSignature, message: SignedMessage): AccessKey {
     const { keyId, createdS, expiresS } = candidate
     const nowS = clock() / 1_000
-    if (Math.abs(nowS - createdS) > windowS) {
+    if (nowS - createdS > windowS || createdS - nowS > aheadMs / 1_000) {
       throw new SignatureError(
-        `created must lie within ${windowS} s of our clock, which is at ${Math.floor(nowS)}`,
+        `created must lie within the last ${windowS} s by our clock, which is at ${Math.floor(nowS)}`,
       )
     }
     if (expiresS !== undefined && expiresS < nowS) throw new SignatureError('expires has passed')
     const missing = missingComponent(candidate, message)
     if (missing !== undefined) throw new SignatureError(`the signature must cover ${missing}`)
-    const holds = isSignedWith(candidate, message, signingSecretsOf(keyring, keyId))
+    const holds = isSignedWith(candidate, message, secretsOf(keyId))
     const key = accessKeys.byId(keyId)
     // One answer for both, so that nobody learns which ids there are.
     if (!holds || !key) throw new SignatureError('the signature does not hold under a key with this keyid')
@@ -103,6 +106,12 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
       )
     }
     return key
+  }
+
+  function secretsOf(keyId: string): readonly string[] {
+    const known = secrets.get(keyId) ?? signingSecretsOf(keyring, keyId)
+    secrets.set(keyId, known)
+    return known
   }
 
   async function isFresh({ keyId, nonce, createdS }: CandidateSignature): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { openPool } from '../../projections/database.ts'
 import { sql } from '../../projections/sql.ts'
-import type { Nonces } from './nonces.ts'
+import { type Nonces, requireRemembered } from './nonces.ts'
 
 const statementTimeoutMs = 1_000
 const forgetEveryMs = 60_000
@@ -10,6 +10,7 @@ const mostAtOnce = 1_000
 interface Use {
   readonly keyId: string
   readonly nonce: string
+  readonly createdMs: number
   readonly untilMs: number
   readonly settle: PromiseWithResolvers<boolean>
 }
@@ -30,9 +31,9 @@ export function openNoncesInPostgres(databaseUrl: string, log: Pick<Logger, 'war
   }, forgetEveryMs).unref()
 
   return {
-    use: (keyId, nonce, _createdMs, untilMs) => {
+    use: (keyId, nonce, createdMs, untilMs) => {
       const settle = Promise.withResolvers<boolean>()
-      waiting.push({ keyId, nonce, untilMs, settle })
+      waiting.push({ keyId, nonce, createdMs, untilMs, settle })
       working ??= work()
       return settle.promise
     },
@@ -57,16 +58,31 @@ export function openNoncesInPostgres(databaseUrl: string, log: Pick<Logger, 'war
     }
     const given = [...firsts.values()]
     try {
-      const { rows } = await pool.query<{ key_id: string; nonce: string }>(sql('queries/use_nonces'), [
-        given.map(({ keyId }) => keyId),
-        given.map(({ nonce }) => nonce),
-        given.map(({ untilMs }) => new Date(untilMs).toISOString()),
-      ])
-      const fresh = new Set(rows.map(({ key_id, nonce }) => placeOf(key_id, nonce)))
-      for (const [place, { settle }] of firsts) settle.resolve(fresh.has(place))
+      const { rows } = await pool.query<{ key_id: string; nonce: string; begun_ms: number | null }>({
+        name: 'use_nonces',
+        text: sql('queries/use_nonces'),
+        values: [
+          given.map(({ keyId }) => keyId),
+          given.map(({ nonce }) => nonce),
+          given.map(({ untilMs }) => new Date(untilMs).toISOString()),
+        ],
+      })
+      const begunMs = new Map(rows.map(({ key_id, nonce, begun_ms }) => [placeOf(key_id, nonce), begun_ms]))
+      if (rows[0]?.begun_ms === null) await pool.query(sql('queries/begin_nonces'))
+      for (const [place, use] of firsts) settle(use, begunMs.get(place))
     } catch (error) {
       for (const { settle } of given) settle.reject(error)
     }
+  }
+}
+
+/** @param begunMs when the memory began, null where it was lost, undefined for a nonce that was used before. */
+function settle({ createdMs, settle: { resolve, reject } }: Use, begunMs: number | null | undefined): void {
+  try {
+    if (begunMs !== undefined) requireRemembered(createdMs, begunMs ?? Number.POSITIVE_INFINITY)
+    resolve(begunMs !== undefined)
+  } catch (error) {
+    reject(error)
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
+import pg from 'pg'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Nonces } from '../../../src/http/signed-requests/nonces.ts'
@@ -57,6 +58,19 @@ describe.skipIf(isMissing('Postgres'))('nonces in Postgres', () => {
     expect(
       (await Promise.all(all.map((nonce) => nonces.use('key', nonce, created(), later())))).some(Boolean),
     ).toBe(false)
+  })
+
+  test('what was signed before a Postgres lost its memory is refused', async () => {
+    const nonces = open()
+    const nonce = randomUUID()
+    expect(await nonces.use('key', nonce, Date.now(), later())).toBe(true)
+    const client = new pg.Client({ connectionString: database.url })
+    await client.connect()
+    await client.query('TRUNCATE ledger.nonce, ledger.nonce_memory') // as recovery from a crash does
+    await client.end()
+    await expect(nonces.use('key', nonce, Date.now(), later())).rejects.toThrow('not remembered')
+    await expect(nonces.use('key', nonce, Date.now(), later())).resolves.toBe(false)
+    expect(await nonces.use('key', randomUUID(), created(), later())).toBe(true)
   })
 
   test('that cannot be looked up are told as such, and never as fresh', async () => {
@@ -119,7 +133,8 @@ describe.skipIf(isMissing('Redis'))('nonces in Redis', () => {
     const nonce = randomUUID()
     expect(await used(nonces, nonce)).toBe(true)
     await redis.flush()
-    expect(await nonces.use('key', nonce, Date.now() - 60_000, later())).toBe(false)
+    const before = nonces.use('key', nonce, Date.now(), later())
+    await expect(before).rejects.toThrow('not remembered')
     expect(await nonces.use('key', randomUUID(), created(), later())).toBe(true)
   })
 
