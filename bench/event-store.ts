@@ -2,66 +2,43 @@
  * Measures the embedded event store node: `node bench/event-store.ts [events]`. The node runs in a process of its own;
  * the same writes straight into node:sqlite, with the same group commit, stand beside it.
  */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
-import { fileURLToPath } from 'node:url'
-import { type EventData, EventStoreDBClient, jsonEvent, START } from '@eventstore/db-client'
-import { runEventStoreNode } from '../src/embedded/event-store/node.ts'
+import { EventStoreDBClient, START } from '@eventstore/db-client'
+import { atOnce, event, perSecond, report, startNode } from './event-store-node.ts'
 
-const filler = 'x'.repeat(480)
-
-const [role, argument] = process.argv.slice(2)
-if (role === 'node' && argument !== undefined) await runNode(argument)
-else await measure(Number(role ?? 100_000))
-
-/** The other process: prints its URL, and stops when its standard input ends. */
-async function runNode(dataDir: string): Promise<void> {
-  const stop = new AbortController()
-  process.stdin.on('end', () => stop.abort()).resume()
-  await runEventStoreNode({ dataDir }, stop.signal, ({ url }) => console.log(url))
-}
+await measure(Number(process.argv[2] ?? 100_000))
 
 async function measure(eventCount: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'event-store-bench-'))
-  const profile = process.env.NODE_PROFILE_DIR
-  const node = spawn(
-    process.execPath,
-    [
-      ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
-      fileURLToPath(import.meta.url),
-      'node',
-      directory,
-    ],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  )
+  const node = await startNode(directory)
+  const client = EventStoreDBClient.connectionString(node.url)
   try {
-    const [url] = await once(createInterface(node.stdout), 'line')
-    const client = EventStoreDBClient.connectionString(String(url))
-    await measureAppends(client)
+    const node64 = await measureAppends(client)
     await measureLive(client, 1)
     await measureLive(client, 100)
     await measureCatchUp(client, eventCount)
-    await client.dispose()
-    measureRawSqlite(directory)
+    const raw64 = measureRawSqlite(directory)
+    console.log(`64 at once, of what node:sqlite alone makes of it: ${Math.round((100 * node64) / raw64)} %`)
   } finally {
-    node.stdin.end()
-    await once(node, 'exit')
+    await client.dispose()
+    await node.stop()
     rmSync(directory, { recursive: true })
   }
 }
 
-async function measureAppends(client: EventStoreDBClient): Promise<void> {
+/** Answers the rate of 64 at once. */
+async function measureAppends(client: EventStoreDBClient): Promise<number> {
   const one = (n: number) => client.appendToStream(`incident-${n % 1000}`, event(n))
   const unary = (n: number) =>
     client.appendToStream(`incident-${n % 1000}`, event(n), { credentials: { username: 'a', password: 'b' } })
   await atOnce(64, 5000, one)
   report('batch append, one at a time', await atOnce(1, 3000, one))
-  report('batch append, 64 at once', await atOnce(64, 30_000, one))
+  const batched = await atOnce(64, 30_000, one)
+  report('batch append, 64 at once', batched)
   report('unary append, one at a time', await atOnce(1, 2000, unary))
   report('unary append, 64 at once', await atOnce(64, 10_000, unary))
   const perCall = await atOnce(1, 100, (n) =>
@@ -71,6 +48,7 @@ async function measureAppends(client: EventStoreDBClient): Promise<void> {
     ),
   )
   report('batch append, 500 events a call', perCall * 500, 'events/s')
+  return batched
 }
 
 async function measureCatchUp(client: EventStoreDBClient, eventCount: number): Promise<void> {
@@ -114,7 +92,8 @@ async function measureLive(client: EventStoreDBClient, subscribers: number): Pro
   console.log(`append → live, ${subscribers} subscriber(s): p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`)
 }
 
-function measureRawSqlite(directory: string): void {
+/** The same writes in transactions of the sizes that group commit makes; answers the rate of 64. */
+function measureRawSqlite(directory: string): number {
   const database = new DatabaseSync(join(directory, 'raw.sqlite'))
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
     CREATE TABLE event (position INTEGER PRIMARY KEY, stream INTEGER, revision INTEGER, id BLOB, data BLOB);
@@ -122,6 +101,7 @@ function measureRawSqlite(directory: string): void {
   const insert = database.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?)')
   const data = Buffer.from(JSON.stringify(event(0).data))
   const id = Buffer.alloc(16)
+  const rates = new Map<number, number>()
   let position = 0
   const transact = (size: number) => {
     database.exec('BEGIN')
@@ -138,36 +118,9 @@ function measureRawSqlite(directory: string): void {
   ] as const) {
     const started = performance.now()
     for (let n = 0; n < times; n += 1) transact(size)
-    report(`node:sqlite alone, ${size} a transaction`, perSecond(size * times, started), 'events/s')
+    rates.set(size, perSecond(size * times, started))
+    report(`node:sqlite alone, ${size} a transaction`, rates.get(size) ?? 0, 'events/s')
   }
   database.close()
-}
-
-/** About 600 bytes with its metadata. */
-function event(number: number): EventData {
-  return jsonEvent({
-    type: 'IncidentNoteAdded',
-    data: { number, filler },
-    metadata: { $correlationId: 'c', actor: { kind: 'system' } },
-  })
-}
-
-/** Runs `work` `times` times, `width` of them at once; answers how many a second. */
-async function atOnce(width: number, times: number, work: (n: number) => Promise<unknown>): Promise<number> {
-  let next = 0
-  const started = performance.now()
-  await Promise.all(
-    Array.from({ length: width }, async () => {
-      while (next < times) await work(next++)
-    }),
-  )
-  return perSecond(times, started)
-}
-
-function perSecond(count: number, startedMs: number): number {
-  return (count * 1000) / (performance.now() - startedMs)
-}
-
-function report(what: string, rate: number, unit = 'appends/s'): void {
-  console.log(`${what}: ${Math.round(rate).toLocaleString('en')} ${unit}`)
+  return rates.get(64) ?? 0
 }
