@@ -23,6 +23,8 @@
  * 7. A new leader retires whatever is open and waits likewise before its first commit. The old one's late messages go to epochs that
  *    nobody reads, and the row refuses it. Its late transactions there are none: they ran on the connection that held the lead's lock.
  * 8. A new epoch begins empty. The batch under way is withheld from it before the row names it.
+ * 9. The process that leads keeps a copy of its epoch in itself, before Redis: for its own readers, who are told of every withholding
+ *    before it is committed because they live where it is decided. It is one more store that keeps 2 and 3 (see leader-store.ts).
  *
  * What must be so: the processes' monotonic clocks run equally fast to within a quarter, and Postgres is one server.
  */
@@ -31,6 +33,7 @@ import type { CacheEpoch } from '../announcements.ts'
 import { openPool } from '../database.ts'
 import type { CacheReader, CacheWriter, ReadModelHealth } from '../read-model.ts'
 import { openEpochRow } from './epoch-row.ts'
+import { openLeaderStore } from './leader-store.ts'
 import { openMemoryStore } from './memory-store.ts'
 import { createCacheReader } from './reader.ts'
 import { openRedisConnection } from './redis-connection.ts'
@@ -84,9 +87,10 @@ export function openCache(options: {
 
   const reading = openRedisConnection({ url, commandTimeoutMs: readTimeoutMs, log })
   const writing = openRedisConnection({ url, commandTimeoutMs: writeTimeoutMs, log })
-  const writer = createCacheWriter({ store: createRedisStore(writing), row, log })
+  const near = openMemoryStore()
+  const writer = createCacheWriter({ store: openLeaderStore(near, createRedisStore(writing)), row, log })
   return {
-    reader: createCacheReader(createRedisStore(reading), lease),
+    reader: createCacheReader(openLeaderStore(near, createRedisStore(reading)), lease),
     writer,
     health() {
       const health = reading.health()

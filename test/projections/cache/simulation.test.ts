@@ -26,5 +26,6 @@ test.each(Array.from({ length: runs }, (_, run) => firstSeed + run))(
     // It was no empty show.
     expect(simulation.commits()).toBeGreaterThan(50)
     expect(simulation.hits()).toBeGreaterThan(100)
+    expect(simulation.leaderHits()).toBeGreaterThan(50)
   },
 )

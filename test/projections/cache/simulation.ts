@@ -8,6 +8,7 @@ import pino from 'pino'
 import type { IncidentId } from '../../../src/aggregates/incident/index.ts'
 import { type CacheEpoch, leaseMs } from '../../../src/projections/announcements.ts'
 import type { EpochRow } from '../../../src/projections/cache/epoch-row.ts'
+import { openLeaderStore } from '../../../src/projections/cache/leader-store.ts'
 import { openMemoryStore } from '../../../src/projections/cache/memory-store.ts'
 import { createCacheReader } from '../../../src/projections/cache/reader.ts'
 import { type CacheStore, missed } from '../../../src/projections/cache/store.ts'
@@ -22,6 +23,8 @@ export interface Simulation {
   /** Older revisions shown after newer ones. */
   readonly faults: string[]
   readonly hits: () => number
+  /** Of them, those in the processes that lead now and then. */
+  readonly leaderHits: () => number
   readonly commits: () => number
   readonly stop: () => void
 }
@@ -33,6 +36,7 @@ export function simulate(seed: number): Simulation {
   const faults: string[] = []
   let stopped = false
   let hits = 0
+  let leaderHits = 0
   let commits = 0
 
   // Postgres: what is committed, who holds the lead's lock, and the row of the cache.
@@ -150,11 +154,12 @@ export function simulate(seed: number): Simulation {
     held: (leader) => askRow(() => (row.leader === leader ? { epoch: row.epoch?.name ?? null } : undefined)),
   }
 
-  function reader() {
+  /** `near`: the copy of a process that may lead as well. */
+  function reader(near?: CacheStore) {
     const redis = connectToRedis(100)
     let heard: { epoch: CacheEpoch | undefined; askedAtMs: number } | undefined
     const lease = () => (heard && performance.now() - heard.askedAtMs < leaseMs ? heard.epoch : undefined)
-    const cache = createCacheReader(redis.store, lease)
+    const cache = createCacheReader(near ? openLeaderStore(near, redis.store) : redis.store, lease)
     void forever(async () => {
       const askedAtMs = performance.now()
       const epoch = await askRow(() => row.epoch)
@@ -169,6 +174,7 @@ export function simulate(seed: number): Simulation {
         const answer = await cache.get(id)
         if (isHit(answer)) {
           hits++
+          if (near) leaderHits++
           return show(id, answer.revision, least, 'the cache')
         }
         await sleep(random() * 5)
@@ -181,9 +187,9 @@ export function simulate(seed: number): Simulation {
     return redis
   }
 
-  function leader() {
+  function leader(near: CacheStore) {
     const redis = connectToRedis(500)
-    const writer = createCacheWriter({ store: redis.store, row: epochRow, log })
+    const writer = createCacheWriter({ store: openLeaderStore(near, redis.store), row: epochRow, log })
     void forever(async () => {
       await sleep(random() * 400)
       if (lockHolder) return
@@ -225,7 +231,8 @@ export function simulate(seed: number): Simulation {
     while (!stopped) await turn().catch(() => sleep(50))
   }
 
-  const connections = [reader(), reader(), leader(), leader()]
+  const nears = [openMemoryStore(), openMemoryStore()]
+  const connections = [reader(), reader(), ...nears.flatMap((near) => [reader(near), leader(near)])]
   void forever(async () => {
     await sleep(random() * 4_000)
     switch (Math.floor(random() * 5)) {
@@ -254,6 +261,7 @@ export function simulate(seed: number): Simulation {
   return {
     faults,
     hits: () => hits,
+    leaderHits: () => leaderHits,
     commits: () => commits,
     stop: () => {
       stopped = true
