@@ -15,7 +15,9 @@ export interface Running extends AsyncDisposable {
 }
 
 /** The service as `make run` starts it, with logs as in production and read by nobody. */
-export async function startService(environment: Record<string, string> = {}): Promise<Running> {
+export async function startService(
+  environment: Record<string, string> = {},
+): Promise<Running & { readonly pid: number }> {
   const dataDir = await mkdtemp(join(tmpdir(), 'incident-ledger-bench-'))
   const port = await freePort()
   const child = spawn(process.execPath, [fileURLToPath(new URL('../src/main.ts', import.meta.url))], {
@@ -32,6 +34,7 @@ export async function startService(environment: Record<string, string> = {}): Pr
   await answers(`http://127.0.0.1:${port}/health/ready`, child)
   return {
     port,
+    pid: child.pid ?? 0,
     [Symbol.asyncDispose]: async () => {
       await end(child)
       await rm(dataDir, { recursive: true, force: true })
