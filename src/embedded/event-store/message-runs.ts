@@ -46,10 +46,17 @@ export function createSender(
       runBytes += HEADER_BYTES + message.length
       if (runBytes >= RUN_BYTES) flush()
       if (bytesOnTheirWay < RUN_BYTES) return undefined
-      room ??= Promise.withResolvers()
+      room ??= createRoom()
       return room.promise
     },
   }
+}
+
+/** Nobody has to wait for it: a call's end, which rejects it, may come when its sender has turned to something else. */
+function createRoom(): PromiseWithResolvers<void> {
+  const room = Promise.withResolvers<void>()
+  room.promise.catch(() => {})
+  return room
 }
 
 /**

@@ -85,6 +85,22 @@ describe('a node without TLS', () => {
     session.destroy()
   })
 
+  test('refuses to gossip to an authority that is none, and lives on', async () => {
+    const session = connect(`http://127.0.0.1:${port()}`)
+    const call = session.request({
+      [constants.HTTP2_HEADER_METHOD]: 'POST',
+      [constants.HTTP2_HEADER_AUTHORITY]: 'a:b:c',
+      [constants.HTTP2_HEADER_PATH]: '/event_store.client.gossip.Gossip/Read',
+      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
+      te: 'trailers',
+    })
+    call.end(Buffer.alloc(5))
+    const [headers] = await once(call, 'response')
+    expect(headers).toMatchObject({ 'grpc-status': '3' })
+    session.destroy()
+    expect(await exchange(`esdb+discover://127.0.0.1:${port()}?tls=false`)).toBe(2)
+  })
+
   test("ends a call at the client's deadline", async () => {
     const session = connect(`http://127.0.0.1:${port()}`)
     const call = session.request({
