@@ -51,6 +51,8 @@ const passing: ReadonlySet<string> = new Set([
 
 const json = 'application/json'
 const reportType = 'IncidentReport'
+/** Briefly: what fails for longer is told, and is tried anew. */
+const retry = { initialRetryTime: 100, retries: 3 }
 
 /** To incidents.reports, from where the intake takes it. `close` ends the connection. */
 export function toKafka(
@@ -58,7 +60,7 @@ export function toKafka(
   topic: string,
   keyring: Pick<Keyring, 'sign'>,
 ): { readonly handOver: HandOver; readonly close: () => Promise<void> } {
-  const producer: Producer = kafka.producer({ allowAutoTopicCreation: false })
+  const producer: Producer = kafka.producer({ allowAutoTopicCreation: false, retry })
   let connected: Promise<void> | undefined
   return {
     handOver: async (report) => {

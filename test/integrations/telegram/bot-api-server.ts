@@ -55,6 +55,8 @@ export interface BotApiServer extends AsyncDisposable {
   readonly unconfirmed: () => number
   /** A message that somebody sends; returns its id in the chat. */
   readonly say: (chat: number, text: string, more?: Partial<Message>) => number
+  /** Has a message come once more, as after a confirmation that was lost. */
+  readonly redeliver: (message: number) => void
   readonly press: (message: Sent, button: string, from?: User) => void
   /** What befalls the next calls of a method, in order. */
   readonly befall: (method: string, ...faults: readonly Fault[]) => void
@@ -82,6 +84,7 @@ export async function startBotApi(): Promise<BotApiServer> {
   let away = false
   let polling: AbortController | undefined
 
+  const messages = new Map<number, Message>()
   const arrive = (update: Omit<Update, 'update_id'>) => {
     updateId += 1
     updates.push({ ...update, update_id: updateId })
@@ -201,9 +204,11 @@ export async function startBotApi(): Promise<BotApiServer> {
         ...(command && { entities: [{ type: 'bot_command', offset: 0, length: command.length }] }),
         ...more,
       }
-      arrive({ message: message as never }) // as much of a message as the bot looks at
+      messages.set(messageId, message as never) // as much of a message as the bot looks at
+      arrive({ message: messages.get(messageId) } as never)
       return messageId
     },
+    redeliver: (id) => arrive({ message: messages.get(id) } as never),
     press({ chat, message, buttons }, button, from = ada) {
       const data = buttons.find(({ text }) => text === button)?.data
       if (data === undefined) throw new Error(`there is no button ${button}`)
@@ -233,11 +238,9 @@ const now = () => Math.floor(Date.now() / 1_000)
 const granted = (result: unknown) => ({ ok: true, result })
 const refusal = (error_code: number, description: string) => ({ ok: false, error_code, description })
 
-function reply(
-  response: ServerResponse,
-  body: { readonly error_code?: number; readonly parameters?: object },
-): void {
-  response.writeHead(body.error_code ?? 200, { 'content-type': 'application/json' })
+function reply(response: ServerResponse, body: object): void {
+  const status = 'error_code' in body ? Number(body.error_code) : 200
+  response.writeHead(status, { 'content-type': 'application/json' })
   response.end(JSON.stringify(body))
 }
 
