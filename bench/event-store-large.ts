@@ -18,6 +18,7 @@ const SMALL_LOG = 1000
 const EVENTS_PER_STREAM = 20
 const EVENTS_PER_READ = 1_000_000
 const TURNS = 7
+const APPENDS = 10_000
 
 const { values } = parseArgs({
   options: { events: { type: 'string', default: '1000000' }, rounds: { type: 'string', default: '200' } },
@@ -42,26 +43,31 @@ async function measureSizes(sizes: readonly number[]): Promise<void> {
     await fill(data, size)
     const node = await startNode(data)
     console.log(
-      `${named(size)}: starts in ${Math.round(node.startedInMs)} ms, ${mib(await node.memoryBytes())} MiB of memory`,
+      `${named(size)}: starts in ${Math.round(node.startedInMs)} ms, ${mib((await node.usage()).memoryBytes)} MiB of memory`,
     )
     logs.push({ size, node, client: EventStoreDBClient.connectionString(node.url) })
   }
-  const rates = new Map(sizes.map((size) => [size, { alone: [] as number[], together: [] as number[] }]))
+  const rates = new Map(
+    sizes.map((size) => [size, { alone: [] as number[], together: [] as number[], cpu: [] as number[] }]),
+  )
   for (let turn = 0; turn < TURNS; turn += 1) {
-    for (const { size, client } of logs) {
+    for (const { size, node, client } of logs) {
       const append = (n: number) => client.appendToStream(`turn-${turn}-${n % 1000}`, event(n))
       await atOnce(64, 2000, append)
-      rates.get(size)?.together.push(await atOnce(64, 10_000, append))
+      const before = await node.usage()
+      rates.get(size)?.together.push(await atOnce(64, APPENDS, append))
+      const { cpuMicroseconds } = await node.usage()
+      rates.get(size)?.cpu.push((cpuMicroseconds - before.cpuMicroseconds) / APPENDS)
       rates.get(size)?.alone.push(await atOnce(1, 500, append))
     }
   }
   const small = rates.get(SMALL_LOG)
-  for (const [size, { alone, together }] of rates) {
+  for (const [size, { alone, together, cpu }] of rates) {
     report(`${named(size)}: append, 64 at once`, median(together))
     report(`${named(size)}: append, one at a time`, median(alone))
-    const cost = (of: 'alone' | 'together', rate: number) => (median(small?.[of] ?? []) / rate).toFixed(2)
+    console.log(`${named(size)}: the node's CPU an append, 64 at once: ${median(cpu).toFixed(1)} µs`)
     console.log(
-      `${named(size)}: cost beside ${named(SMALL_LOG)}: ${cost('together', median(together))} (64 at once), ${cost('alone', median(alone))} (one at a time)`,
+      `${named(size)}: cost beside ${named(SMALL_LOG)}: ${(median(small?.together ?? []) / median(together)).toFixed(2)} (64 at once), ${(median(small?.alone ?? []) / median(alone)).toFixed(2)} (one at a time), ${(median(cpu) / median(small?.cpu ?? [])).toFixed(2)} (CPU)`,
     )
   }
   const largest = logs.at(-1)
@@ -69,7 +75,7 @@ async function measureSizes(sizes: readonly number[]): Promise<void> {
     await readAll(largest.client, Math.min(EVENTS_PER_READ, largest.size))
     await subscribe(largest.client, Math.min(EVENTS_PER_READ, largest.size))
     console.log(
-      `${named(largest.size)}: ${mib(await largest.node.memoryBytes())} MiB of memory after all of this`,
+      `${named(largest.size)}: ${mib((await largest.node.usage()).memoryBytes)} MiB of memory after all of this`,
     )
   }
   for (const { node, client } of logs) {

@@ -10,11 +10,14 @@ const self = fileURLToPath(import.meta.url)
 const [script, dataDir] = process.argv.slice(1)
 if (script === self && dataDir !== undefined) await run(dataDir)
 
-/** The other process: prints its URL, answers a line with how many bytes of memory it has, and stops at the end of its input. */
+/** The other process: prints its URL, answers a line with what it has used so far, and stops at the end of its input. */
 async function run(directory: string): Promise<void> {
   const stop = new AbortController()
   createInterface(process.stdin)
-    .on('line', () => console.log(process.memoryUsage.rss()))
+    .on('line', () => {
+      const { user, system } = process.cpuUsage()
+      console.log(process.memoryUsage.rss(), user + system)
+    })
     .on('close', () => stop.abort())
   await runEventStoreNode({ dataDir: directory }, stop.signal, ({ url }) => console.log(url))
 }
@@ -23,7 +26,7 @@ export interface RunningNode {
   readonly url: string
   /** From the start of the process until it listened. */
   readonly startedInMs: number
-  memoryBytes(): Promise<number>
+  usage(): Promise<{ readonly memoryBytes: number; readonly cpuMicroseconds: number }>
   stop(): Promise<void>
 }
 
@@ -39,10 +42,11 @@ export async function startNode(directory: string): Promise<RunningNode> {
   return {
     url: String(url),
     startedInMs,
-    async memoryBytes() {
+    async usage() {
       node.stdin.write('\n')
-      const [bytes] = await once(lines, 'line')
-      return Number(bytes)
+      const [answer] = await once(lines, 'line')
+      const [memoryBytes = 0, cpuMicroseconds = 0] = String(answer).split(' ').map(Number)
+      return { memoryBytes, cpuMicroseconds }
     },
     async stop() {
       node.stdin.end()
