@@ -2,7 +2,7 @@
  * A load generator that costs little: keep-alive sockets, one request under way on each, requests written as prepared bytes,
  * answers read by their Content-Length. On two cores a generator with a full HTTP client measures itself.
  */
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 
 export interface LoadResult {
@@ -95,4 +95,63 @@ export function request(method: string, path: string, headers: Record<string, st
   }
   const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`)
   return `${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`
+}
+
+/** An answer as it came, its head and its body as text. */
+export interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+export interface Client {
+  /** Sends the request on a connection that is free, or on a new one. */
+  readonly ask: (request: string) => Promise<Answer>
+  readonly close: () => void
+}
+
+/** As cheap as `runLoad`, for requests that are sent when their time has come, however many are under way. */
+export function openClient(port: number): Client {
+  const free: Connection[] = []
+  const all: Connection[] = []
+  return {
+    async ask(request) {
+      const connection = free.pop() ?? open()
+      const answer = await connection.ask(request)
+      free.push(connection)
+      return answer
+    },
+    close: () => {
+      for (const { socket } of all) socket.destroy()
+    },
+  }
+
+  function open(): Connection {
+    const socket = connect(port, '127.0.0.1').setNoDelay(true).setEncoding('latin1')
+    let received = ''
+    let asked = Promise.withResolvers<Answer>()
+    socket.on('error', (error) => asked.reject(error))
+    socket.on('data', (chunk) => {
+      received += chunk
+      const headEnd = received.indexOf('\r\n\r\n')
+      if (headEnd < 0 || received.length < headEnd + 4 + contentLength(received, headEnd)) return
+      const answer = { status: Number(received.slice(9, 12)), body: received.slice(headEnd + 4) }
+      received = ''
+      asked.resolve(answer)
+    })
+    const connection: Connection = {
+      socket,
+      ask: (request) => {
+        asked = Promise.withResolvers()
+        socket.write(request)
+        return asked.promise
+      },
+    }
+    all.push(connection)
+    return connection
+  }
+}
+
+interface Connection {
+  readonly socket: Socket
+  readonly ask: (request: string) => Promise<Answer>
 }

@@ -1,6 +1,7 @@
 /**
  * The official client appending one event at a time, 64 at once, to the embedded node: its ceiling for a service that appends
- * one event a POST. Same topology as the service: the node in a worker thread of the client's process.
+ * one event a POST. Same topology as the service: the node in a worker thread of the client's process. Appends for as many
+ * milliseconds as each message of its parent says, answers with how many a second, and ends with its parent.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -9,7 +10,7 @@ import { join } from 'node:path'
 import { EventStoreDBClient, jsonEvent, NO_STREAM } from '@eventstore/db-client'
 import { startEventStoreNode } from '../src/embedded/event-store/node.ts'
 
-const [secondsText = '5', dataText = '{}', metadataText = '{}'] = process.argv.slice(2)
+const [dataText = '{}', metadataText = '{}'] = process.argv.slice(2)
 const atOnce = 64
 const dataDir = await mkdtemp(join(tmpdir(), 'incident-ledger-bench-'))
 const node = await startEventStoreNode({ dataDir })
@@ -17,15 +18,15 @@ const client = EventStoreDBClient.connectionString(node.url)
 const data = JSON.parse(dataText)
 const metadata = JSON.parse(metadataText)
 
-await appendFor(1_000)
-const { appends, elapsedMs } = await appendFor(Number(secondsText) * 1_000)
-process.send?.({ perSecond: (appends / elapsedMs) * 1_000 })
-await client.dispose()
-await node.close()
-await rm(dataDir, { recursive: true })
-process.disconnect?.()
+process.on('message', async (durationMs) => process.send?.(await appendFor(Number(durationMs))))
+process.once('disconnect', async () => {
+  await client.dispose()
+  await node.close()
+  await rm(dataDir, { recursive: true })
+})
+process.send?.('ready')
 
-async function appendFor(durationMs: number) {
+async function appendFor(durationMs: number): Promise<number> {
   const startMs = performance.now()
   let appends = 0
   const writer = async () => {
@@ -36,5 +37,5 @@ async function appendFor(durationMs: number) {
     }
   }
   await Promise.all(Array.from({ length: atOnce }, writer))
-  return { appends, elapsedMs: performance.now() - startMs }
+  return (appends / (performance.now() - startMs)) * 1_000
 }
