@@ -9,6 +9,7 @@ import { openNoncesInPostgres } from './http/signed-requests/nonces-in-postgres.
 import { openNoncesInRedis } from './http/signed-requests/nonces-in-redis.ts'
 import { asyncApiDocument } from './integrations/asyncapi/index.ts'
 import { connectKafka } from './integrations/kafka/connection.ts'
+import { openIntake } from './integrations/kafka/intake/index.ts'
 import { openPublisher } from './integrations/kafka/publisher.ts'
 import { openRepublication, type Republication } from './integrations/kafka/republication.ts'
 import { topicName } from './integrations/kafka/topics.ts'
@@ -88,10 +89,15 @@ export async function serve(
       ? openPublisher({ settings: config.kafka, databaseUrl: runtime.stores.databaseUrl, ledger, log })
       : undefined
   const publishing = publisher?.publish(background.signal)
+  const intake =
+    config.kafka && config.roles.has('projector')
+      ? openIntake({ settings: config.kafka, ledger, log })
+      : undefined
+  const taking = intake?.take(background.signal)
   const talking = config.telegram && config.roles.has('projector') && talk(config.telegram)
   running.defer(async () => {
     background.abort()
-    await Promise.all([projecting, publishing, talking])
+    await Promise.all([projecting, publishing, taking, talking])
   })
 
   if (config.roles.has('api')) {
@@ -129,7 +135,7 @@ export async function serve(
           ledger.health(healthTimeoutMs),
           readModel.health(),
         ])
-        return { eventStore, readModel: projected, publisher: publisher?.health() }
+        return { eventStore, readModel: projected, publisher: publisher?.health(), intake: intake?.health() }
       },
       metrics: new Registry(),
       logger: log,

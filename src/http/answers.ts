@@ -137,6 +137,14 @@ export const healthAnswer = z
         .extend({ role: z.enum(['leading', 'standby', 'waiting', 'stopped']) })
         .optional()
         .describe('Of the events to Kafka, where this process publishes them.'),
+      intake: dependency
+        .extend({
+          role: z.enum(['taking', 'paused', 'waiting', 'stopped']),
+          taken: z.int().min(0).describe('Reports that this process has taken since its start.'),
+          rejected: z.int().min(0).describe('Records that it has rejected.'),
+        })
+        .optional()
+        .describe('Of the reports from Kafka, where this process takes them.'),
     }),
     lag: z.strictObject({
       announcedIndex: z.int().min(-1).describe('Index of the last event that queries show; -1 for none.'),
@@ -153,6 +161,12 @@ export const healthAnswer = z
         .nullable()
         .optional()
         .describe('How many events queries show that Kafka does not have yet.'),
+      waitingReports: z
+        .int()
+        .min(0)
+        .nullable()
+        .optional()
+        .describe('How many records of the reports on Kafka no process has done with yet.'),
     }),
   })
   .meta({ id: 'Health', examples: [examples.health] })

@@ -50,6 +50,16 @@ export interface HealthReport {
         readonly publishedIndex: number | null
       }
     | undefined
+  /** Of the reports from Kafka. Absent where this process takes none. */
+  readonly intake?:
+    | {
+        readonly state: 'taking' | 'paused' | 'waiting' | 'stopped'
+        readonly reason?: string
+        readonly taken: number
+        readonly rejected: number
+        readonly lag: number | null
+      }
+    | undefined
 }
 
 /** Events that queries show and Kafka does not have yet; null where this process does not know. */

@@ -55,6 +55,17 @@ export function measure(
         else this.set(value ?? Number.NaN)
       },
     })
+  const counter = (name: string, help: string, valueIn: (report: HealthReport) => number | undefined) =>
+    new Counter({
+      name,
+      help,
+      registers,
+      async collect() {
+        const value = valueIn(await health()) ?? 0
+        this.reset()
+        this.inc(value)
+      },
+    })
   gauge(
     'ledger_projector_seconds_since_beat',
     'Since the leading projector was last heard of',
@@ -84,6 +95,26 @@ export function measure(
     'ledger_unpublished_events',
     'Events that queries show and Kafka does not have yet; only where the leading publisher runs',
     (report) => report.publisher && unpublishedEvents(report),
+  )
+  gauge(
+    'ledger_intake_up',
+    'Whether reports from Kafka are taken: 0 while they have to wait. Only where the intake runs',
+    ({ intake }) => intake && Number(intake.state === 'taking'),
+  )
+  gauge(
+    'ledger_reports_waiting',
+    'Records of the reports on Kafka that no process has done with yet. Only where the intake runs',
+    ({ intake }) => intake?.lag,
+  )
+  counter(
+    'ledger_reports_taken_total',
+    'Reports from Kafka that this process has taken',
+    ({ intake }) => intake?.taken,
+  )
+  counter(
+    'ledger_reports_rejected_total',
+    'Records from Kafka that this process has rejected',
+    ({ intake }) => intake?.rejected,
   )
 
   app.addHook('onResponse', (request, reply, done) => {

@@ -65,7 +65,7 @@ export function healthChecks(app: App, { report, accessKeys, draining, version }
 type Health = z.output<typeof healthAnswer>
 
 function healthOf(report: HealthReport, draining: boolean, version: string): Health {
-  const { eventStore, readModel, publisher } = report
+  const { eventStore, readModel, publisher, intake } = report
   const { postgres, cache, projector } = readModel
   const stopped = projector.state === 'stopped'
   return {
@@ -85,6 +85,15 @@ function healthOf(report: HealthReport, draining: boolean, version: string): Hea
       ...(publisher && {
         publisher: { state: publisherStates[publisher.state], ...reason(publisher), role: publisher.state },
       }),
+      ...(intake && {
+        intake: {
+          state: intakeStates[intake.state],
+          ...reason(intake),
+          role: intake.state,
+          taken: intake.taken,
+          rejected: intake.rejected,
+        },
+      }),
     },
     lag: {
       announcedIndex: projector.announcedIndex,
@@ -93,6 +102,7 @@ function healthOf(report: HealthReport, draining: boolean, version: string): Hea
         publishedIndex: publisher.publishedIndex,
         unpublishedEvents: unpublishedEvents(report),
       }),
+      ...(intake && { waitingReports: intake.lag }),
     },
   }
 }
@@ -100,12 +110,15 @@ function healthOf(report: HealthReport, draining: boolean, version: string): Hea
 /** Without Kafka all is served as ever, and what is not published yet is published later. */
 const publisherStates = { leading: 'ok', standby: 'ok', waiting: 'degraded', stopped: 'down' } as const
 
+/** What is not taken now waits on its topic and is taken later. */
+const intakeStates = { taking: 'ok', paused: 'degraded', waiting: 'degraded', stopped: 'down' } as const
+
 const reason = (part: { readonly reason?: string }) =>
   part.reason === undefined ? {} : { reason: part.reason }
 
 /** Strangers learn what is down, not where it is or what it said. */
 function withoutReasons(health: Health): Health {
-  const { eventStore, postgres, cache, projector, publisher } = health.dependencies
+  const { eventStore, postgres, cache, projector, publisher, intake } = health.dependencies
   const { reason: _, ...projectorState } = projector
   return {
     ...health,
@@ -115,6 +128,14 @@ function withoutReasons(health: Health): Health {
       cache: { state: cache.state },
       projector: projectorState,
       ...(publisher && { publisher: { state: publisher.state, role: publisher.role } }),
+      ...(intake && {
+        intake: {
+          state: intake.state,
+          role: intake.role,
+          taken: intake.taken,
+          rejected: intake.rejected,
+        },
+      }),
     },
   }
 }
