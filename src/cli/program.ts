@@ -1,5 +1,3 @@
-import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { type AccessKeyId, accessKeyId, scopes } from '../aggregates/access-key/index.ts'
 import { type IncidentId, type Instant, incidentId, instant } from '../aggregates/incident/index.ts'
@@ -8,7 +6,7 @@ import type { Runtime } from '../main.ts'
 import { addEventStore } from './event-store.ts'
 import { type ExitCode, exitCode, exitCodesHelp } from './exit-code.ts'
 import { failureText } from './failure.ts'
-import { importCommand } from './import/command.ts'
+import { importCommand, mustBeFile } from './import/command.ts'
 import { ndjson, ndjsonHelp } from './import/ndjson.ts'
 import type { Format, SourceRow } from './import/plan.ts'
 import { serviceNow, serviceNowHelp } from './import/servicenow.ts'
@@ -217,7 +215,7 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
         `\n${help}\n${examples(`incident-ledger import ${source} FILE`, `incident-ledger import ${source} FILE --json`)}`,
       )
       .action(async (file: string, options: { source: string }, command: Command) => {
-        await access(file, constants.R_OK)
+        await mustBeFile(file)
         await using runtime = await surroundings.openRuntime(settingsOf(command))
         const { ledger } = runtime
         const origin = `import:${options.source}`

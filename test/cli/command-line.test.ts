@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,15 @@ function run(...args: readonly string[]): Promise<{ code: number; out: string; e
   })
 }
 
-const commands = ['serve', 'event-store', 'import servicenow', 'import ndjson', 'rebuild', 'republish', 'replay']
+const commands = [
+  'serve',
+  'event-store',
+  'import servicenow',
+  'import ndjson',
+  'rebuild',
+  'republish',
+  'replay',
+]
 
 describe('--help', () => {
   it('lists every command', async () => {
@@ -58,6 +66,19 @@ it('a file that is not there ends with 1 and is named, before anything is opened
   const { code, err } = await run('--data-dir', join(directory.path, 'data'), 'import', 'servicenow', missing)
   expect(code).toBe(1)
   expect(err).toContain(missing)
+})
+
+it('a directory or a pipe is no file to import, and is named, before anything is opened', async () => {
+  await using directory = await temporaryDirectory()
+  const pipe = join(directory.path, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  for (const file of [directory.path, pipe]) {
+    const { code, err } = await run('--data-dir', join(directory.path, 'data'), 'import', 'ndjson', file)
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: `incident-ledger: ${file} is no file: an import reads its file twice, so save what comes out of a pipe first\n`,
+    })
+  }
 })
 
 it('event-store says where it listens, as JSON if it is to, and ends with 0 when it is told to', async () => {

@@ -1,3 +1,5 @@
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
 import { statuses } from '../../aggregates/incident/index.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { type ExitCode, exitCode } from '../exit-code.ts'
@@ -15,6 +17,18 @@ export interface ImportCommandOptions {
   readonly signal: AbortSignal
   readonly file: string
   readonly origin: string
+}
+
+/**
+ * Before anything is opened for it.
+ * @throws Error that names a file which is not there, may not be read, or is none: what comes out of a pipe cannot be read twice.
+ */
+export async function mustBeFile(file: string): Promise<void> {
+  await access(file, constants.R_OK)
+  if ((await stat(file)).isFile()) return
+  throw new Error(
+    `${file} is no file: an import reads its file twice, so save what comes out of a pipe first`,
+  )
 }
 
 /** Imports a file, prints what there is to say of its rows as it goes, and a summary at the end. */
