@@ -4,7 +4,7 @@ import { Registry } from 'prom-client'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { openAccessKeys } from './http/access-keys.ts'
 import { eventAnswer, incidentAnswer } from './http/answers.ts'
-import { buildApp } from './http/app.ts'
+import { buildApp, buildMonitoringApp } from './http/app.ts'
 import { openNoncesInPostgres } from './http/signed-requests/nonces-in-postgres.ts'
 import { openNoncesInRedis } from './http/signed-requests/nonces-in-redis.ts'
 import { asyncApiDocument } from './integrations/asyncapi/index.ts'
@@ -100,62 +100,57 @@ export async function serve(
     await Promise.all([projecting, publishing, taking, talking])
   })
 
-  if (config.roles.has('api')) {
-    const directory = openAccessKeyDirectory(ledger.accessKeys, background.signal)
-    await directory.loaded
-    const nonces = config.redisUrl
-      ? openNoncesInRedis(config.redisUrl, log, Date.now)
-      : openNoncesInPostgres(runtime.stores.databaseUrl, log)
-    running.defer(() => nonces.close())
-    const rates =
-      config.redisUrl && openRedisConnection({ url: config.redisUrl, commandTimeoutMs: redisTimeoutMs, log })
-    if (rates) running.defer(() => rates.close())
-    const accessKeys = await openAccessKeys({
-      configured: config.accessKey,
-      directory,
-      keyFile: config.accessKeysFile,
-      clock: Date.now,
-      onError: (error) => log.error({ err: error }, 'the access key file was not taken'),
-    })
-    running.defer(() => accessKeys.close())
-    const app = await buildApp({
-      incidents: ledger.incidents,
-      history: ledger.history,
-      queries: readModel.queries,
-      announcements: readModel.announcements,
-      accessKeys,
-      register: ledger.accessKeys,
-      directory,
-      nonces,
-      rateRedis: rates ? rates.redis : undefined,
-      trustedProxies: config.trustedProxies,
-      keyring: ledger.keyring,
-      health: async () => {
-        const [eventStore, projected] = await Promise.all([
-          ledger.health(healthTimeoutMs),
-          readModel.health(),
-        ])
-        return { eventStore, readModel: projected, publisher: publisher?.health(), intake: intake?.health() }
-      },
-      metrics: new Registry(),
-      logger: log,
-      hostNames: [config.host, ...(config.publicUrl ? [config.publicUrl.hostname] : [])],
-      publicOrigin: config.publicUrl?.origin,
-      clock: Date.now,
+  // Every process can be watched: it opens a port whether it serves the API or not.
+  const build = config.roles.has('api') ? buildApp : buildMonitoringApp
+  const directory = openAccessKeyDirectory(ledger.accessKeys, background.signal)
+  await directory.loaded
+  const nonces = config.redisUrl
+    ? openNoncesInRedis(config.redisUrl, log, Date.now)
+    : openNoncesInPostgres(runtime.stores.databaseUrl, log)
+  running.defer(() => nonces.close())
+  const rates =
+    config.redisUrl && openRedisConnection({ url: config.redisUrl, commandTimeoutMs: redisTimeoutMs, log })
+  if (rates) running.defer(() => rates.close())
+  const accessKeys = await openAccessKeys({
+    configured: config.accessKey,
+    directory,
+    keyFile: config.accessKeysFile,
+    clock: Date.now,
+    onError: (error) => log.error({ err: error }, 'the access key file was not taken'),
+  })
+  running.defer(() => accessKeys.close())
+  const app = await build({
+    incidents: ledger.incidents,
+    history: ledger.history,
+    queries: readModel.queries,
+    announcements: readModel.announcements,
+    accessKeys,
+    register: ledger.accessKeys,
+    directory,
+    nonces,
+    rateRedis: rates ? rates.redis : undefined,
+    trustedProxies: config.trustedProxies,
+    keyring: ledger.keyring,
+    health: async () => {
+      const [eventStore, projected] = await Promise.all([ledger.health(healthTimeoutMs), readModel.health()])
+      return { eventStore, readModel: projected, publisher: publisher?.health(), intake: intake?.health() }
+    },
+    metrics: new Registry(),
+    logger: log,
+    hostNames: [config.host, ...(config.publicUrl ? [config.publicUrl.hostname] : [])],
+    publicOrigin: config.publicUrl?.origin,
+    clock: Date.now,
+    version,
+    asyncApi: asyncApiDocument({
       version,
-      asyncApi: asyncApiDocument({
-        version,
-        topicPrefix: config.kafka?.topicPrefix ?? '',
-        shown: { event: eventAnswer, incident: incidentAnswer },
-      }),
-      limits: { provisionalMs: ledger.provisionalMs, requestsPerMinute: config.requestsPerMinute },
-    })
-    running.defer(() => app.close())
-    const address = await app.listen({ host: config.host, port: config.port })
-    welcome(config, address, runtime.stores)
-  } else {
-    log.info({ roles: [...config.roles] }, 'running without the HTTP API')
-  }
+      topicPrefix: config.kafka?.topicPrefix ?? '',
+      shown: { event: eventAnswer, incident: incidentAnswer },
+    }),
+    limits: { provisionalMs: ledger.provisionalMs, requestsPerMinute: config.requestsPerMinute },
+  })
+  running.defer(() => app.close())
+  const address = await app.listen({ host: config.host, port: config.port })
+  welcome(config, address, runtime.stores)
   onServing()
   const died = await Promise.race([aborted(stop), runtime.stores.died])
   if (died) throw died
@@ -194,10 +189,11 @@ function welcome(config: Config, address: string, stores: Stores): void {
     attached: `${config.dataDir} (attached to the service that is using it)`,
     configured: 'in the event store and the Postgres that are configured',
   }[stores.origin]
+  const isServing = config.roles.has('api')
   process.stdout.write(
-    `\n  Incident Ledger ${version} is serving.\n\n` +
+    `\n  Incident Ledger ${version} is ${isServing ? 'serving' : 'projecting; the API is served elsewhere'}.\n\n` +
       `    address     ${base}\n` +
-      `    docs        ${base}/docs\n` +
+      (isServing ? `    docs        ${base}/docs\n` : `    health      ${base}/health\n`) +
       `    access key  ${key}\n` +
       `    data        ${data}\n\n` +
       `  Ctrl-C stops it in order; the next start finds everything.\n\n`,

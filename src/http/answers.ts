@@ -123,7 +123,15 @@ const dependency = z.strictObject({
 export const healthAnswer = z
   .strictObject({
     live: z.literal(true),
-    ready: z.boolean(),
+    ready: z.boolean().describe('Whether to send requests here: commands or queries are answered.'),
+    state: z
+      .enum(['ok', 'degraded', 'down'])
+      .describe(
+        '`degraded`: something is not as it should be; `down`: neither commands nor queries are answered.',
+      ),
+    serves: z
+      .strictObject({ commands: z.boolean(), queries: z.boolean() })
+      .describe('What is answered: without the event store no commands, without Postgres no queries.'),
     version: z.string(),
     dependencies: z.strictObject({
       eventStore: dependency,

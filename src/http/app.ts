@@ -11,7 +11,12 @@ import Fastify, {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import { clientErrorHandler, refuseExpectation } from './client-errors.ts'
-import { defaultLimits, type HttpDependencies, type HttpLimits } from './dependencies.ts'
+import {
+  defaultLimits,
+  type HttpDependencies,
+  type HttpLimits,
+  type MonitoringDependencies,
+} from './dependencies.ts'
 import { type EventFeed, openEventFeed } from './event-feed.ts'
 import { problemOf } from './faults.ts'
 import { fenceOff } from './fence.ts'
@@ -61,8 +66,28 @@ const healthForMs = 500
  */
 export function buildApp(given: HttpDependencies): App {
   const limits = { ...defaultLimits, ...given.limits }
-  const app = server(given, limits)
   const feed = openEventFeed({ ...given, limits })
+  const { app, ...parts } = guardedServer(given, limits, feed)
+  describeRoutes(app, given.version)
+  mount(app, (scope) => mountRoutes(scope, { given, limits, feed, ...parts }))
+  return app
+}
+
+/** What a process answers that serves no API: how it is, and problems. */
+export function buildMonitoringApp(given: MonitoringDependencies): App {
+  const { app, ...parts } = guardedServer(given, { ...defaultLimits, ...given.limits }, noFeed)
+  mount(app, (scope) => mountMonitoring(scope, given, parts))
+  return app
+}
+
+const noFeed: Pick<EventFeed, 'close' | 'openStreams'> = { close: () => {}, openStreams: () => 0 }
+
+function guardedServer(
+  given: MonitoringDependencies,
+  limits: HttpLimits,
+  feed: Pick<EventFeed, 'close' | 'openStreams'>,
+) {
+  const app = server(given, limits)
   const draining = drainOnClose(app, feed)
   const health = recent(given.health, healthForMs, given.clock)
   const metrics = measure(app, given.metrics, { openStreams: feed.openStreams, health })
@@ -75,17 +100,19 @@ export function buildApp(given: HttpDependencies): App {
     signed: openSignedRequests(given),
     rates: openRateLimits(app, { ...limits, redis: given.rateRedis, log: given.logger }),
   })
-  describeRoutes(app, given.version)
+  return { app, health, metrics, draining }
+}
+
+function mount(app: App, routes: (scope: App) => void): void {
   app.register((scope, _options, done) => {
     const declared = declaredMethods(scope)
-    mountRoutes(scope.withTypeProvider<ZodTypeProvider>(), { given, limits, feed, health, metrics, draining })
+    routes(scope.withTypeProvider<ZodTypeProvider>())
     refuseOtherMethods(scope, declared)
     done()
   })
-  return app
 }
 
-function server({ logger, trustedProxies }: HttpDependencies, limits: HttpLimits): App {
+function server({ logger, trustedProxies }: MonitoringDependencies, limits: HttpLimits): App {
   const loggerInstance: FastifyBaseLogger = logger
   const app = Fastify({
     loggerInstance,
@@ -146,7 +173,7 @@ function send(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply
 }
 
 /** Ends event streams when the app is closed, and connections as soon as nothing is under way on them. */
-function drainOnClose(app: App, feed: EventFeed): () => boolean {
+function drainOnClose(app: App, feed: Pick<EventFeed, 'close'>): () => boolean {
   let draining = false
   app.addHook('preClose', (done) => {
     draining = true
@@ -160,30 +187,23 @@ function drainOnClose(app: App, feed: EventFeed): () => boolean {
   return () => draining
 }
 
-interface Parts {
+interface Parts extends MonitoringParts {
   readonly given: HttpDependencies
   readonly limits: HttpLimits
   readonly feed: EventFeed
+}
+
+interface MonitoringParts {
   readonly health: HttpDependencies['health']
   readonly metrics: HttpMetrics
   readonly draining: () => boolean
 }
 
-function mountRoutes(app: App, { given, limits, feed, health, metrics, draining }: Parts): void {
-  const {
-    incidents,
-    history,
-    queries,
-    announcements,
-    accessKeys,
-    register,
-    directory,
-    keyring,
-    clock,
-    version,
-  } = given
+function mountRoutes(app: App, { given, limits, feed, ...parts }: Parts): void {
+  const { incidents, history, queries, announcements, accessKeys, register, directory, keyring, clock } =
+    given
   const { visibilityMs, provisionalMs } = limits
-  const commands = { announcements, metrics, visibilityMs }
+  const commands = { announcements, metrics: parts.metrics, visibilityMs }
   const reads = { showingPosition: showingPosition(announcements, visibilityMs), clock, provisionalMs }
   const lists = { ...reads, keyring, pages: pageCache(announcements, limits.pageCacheBytes) }
 
@@ -192,17 +212,22 @@ function mountRoutes(app: App, { given, limits, feed, health, metrics, draining 
   incidentList(app, queries, lists)
   oneIncident(app, queries, history, reads)
   incidentHistory(app, history, queries, keyring)
-  incidentDifference(app, history, clock)
+  incidentDifference(app, history, reads)
   eventList(app, queries, lists)
   eventStream(app, feed, accessKeys)
   stats(app, queries, lists)
   accessKeyRoutes(app, { register, directory, keyring, visibilityMs, clock })
-  healthChecks(app, { report: health, accessKeys, draining, version })
-  metricsPage(app, given.metrics)
+  mountMonitoring(app, given, parts)
   app.register((pages, _options, done) => {
     pages.register(helmet, pageHeaders)
     problemPages(pages.withTypeProvider<ZodTypeProvider>())
     done()
   })
   serviceDocuments(app, given.asyncApi)
+}
+
+function mountMonitoring(app: App, given: MonitoringDependencies, parts: MonitoringParts): void {
+  const { accessKeys, version, metrics } = given
+  healthChecks(app, { report: parts.health, accessKeys, draining: parts.draining, version })
+  metricsPage(app, metrics)
 }

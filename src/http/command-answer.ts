@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LedgerError } from '../ledger/errors.ts'
 import type { CommandAnswer, CommandContext } from '../ledger/ledger.ts'
+import { incidentJson } from '../projections/incident-rows.ts'
 import type { Announcements } from '../projections/read-model.ts'
 import { etagOf, expectedRevision } from './etag.ts'
 import { callerOf } from './guard.ts'
@@ -50,7 +51,7 @@ export async function answerCommand(
     .type('application/json; charset=utf-8')
   if (!visible) reply.header('ledger-projection', 'pending')
   if (outcome === 'created' || outcome === 'joined') reply.header('location', `/incidents/${incident.id}`)
-  return reply.code(outcome === 'created' ? 201 : 200).send(JSON.stringify(incident))
+  return reply.code(outcome === 'created' ? 201 : 200).send(incidentJson(incident))
 }
 
 async function counted(type: string, metrics: HttpMetrics, run: () => Promise<CommandAnswer>) {

@@ -8,23 +8,30 @@ import type { AccessKeys } from './access-keys.ts'
 import type { Nonces } from './signed-requests/nonces.ts'
 
 /** What the HTTP layer speaks to. All of it is owned, and closed, by whoever calls `buildApp`. */
-export interface HttpDependencies {
+export interface HttpDependencies extends MonitoringDependencies {
   readonly incidents: Pick<IncidentCommands, 'report' | 'change'>
   readonly history: IncidentHistory
   readonly queries: Queries
   readonly announcements: Announcements
-  /** Who may enter. */
-  readonly accessKeys: AccessKeys
   /** Where the keys of the ledger are issued and revoked, and the ones there are. */
   readonly register: Pick<AccessKeyRegister, 'issue' | 'revise' | 'revoke'>
   readonly directory: Pick<AccessKeyDirectory, 'all' | 'byId' | 'shown'>
+  readonly keyring: Pick<Keyring, 'everyMac' | 'sign' | 'verify'>
+  /** What comes and goes by Kafka, as an AsyncAPI document. */
+  readonly asyncApi: object
+}
+
+/** What it takes to say how a process is. */
+export interface MonitoringDependencies {
+  /** Who may enter. */
+  readonly accessKeys: AccessKeys
   readonly nonces: Pick<Nonces, 'use'>
+  readonly keyring: Pick<Keyring, 'everyMac'>
   /** Where requests are counted for all processes together; absent: each counts for itself. */
   readonly rateRedis?: Redis | undefined
   /** Addresses or networks whose X-Forwarded-For says where a request comes from. */
   readonly trustedProxies?: readonly string[] | undefined
   readonly health: () => Promise<HealthReport>
-  readonly keyring: Pick<Keyring, 'everyMac' | 'sign' | 'verify'>
   readonly metrics: Registry
   readonly logger: Logger
   /** Names that the Host header may have beside those of loopback: PUBLIC_URL's, a HOST that is a name. */
@@ -34,8 +41,6 @@ export interface HttpDependencies {
   /** Milliseconds since the Unix epoch. */
   readonly clock: () => number
   readonly version: string
-  /** What comes and goes by Kafka, as an AsyncAPI document. */
-  readonly asyncApi: object
   readonly limits?: Partial<HttpLimits> | undefined
 }
 

@@ -88,6 +88,8 @@ export const stats = {
 export const health = {
   live: true,
   ready: true,
+  state: 'ok',
+  serves: { commands: true, queries: true },
   version: '0.1.0',
   dependencies: {
     eventStore: { state: 'ok' },

@@ -29,9 +29,18 @@ export function past(moment: Instant, path: string, nowMs: number): Instant {
   throw new HttpProblem('moment-in-future', { errors: [{ path, message: 'must not lie in the future' }] })
 }
 
-/** Whether events may still be added before the moment. */
-export function isProvisional(moment: PastMoment, nowMs: number, provisionalMs: number): boolean {
-  return nowMs - Date.parse('asOf' in moment ? moment.asOf : moment.knownAt) < provisionalMs
+/**
+ * Marks the answer where events may still be added before the moment. To be called before anything is looked up: the answer that there
+ * was nothing by then may change as well.
+ */
+export function markIfProvisional(
+  reply: FastifyReply,
+  moment: PastMoment,
+  nowMs: number,
+  provisionalMs: number,
+): void {
+  const ageMs = nowMs - Date.parse('asOf' in moment ? moment.asOf : moment.knownAt)
+  if (ageMs < provisionalMs) markProvisional(reply)
 }
 
 /** Says on the answer that it may still change, and must not be kept. */

@@ -16,9 +16,10 @@ import {
 } from './operation.ts'
 import { type ProblemSlug, problemMediaType, problems } from './problems.ts'
 
+/** The one style that swagger-ui-bundle.js writes into the page itself, by its hash. A browser's console names another where it has changed. */
+const styleOfSwaggerUi = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
 /** Nothing but this service's own files: the page works offline, and an injected string runs nowhere. */
-export const pagePolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+export const pagePolicy = `default-src 'none'; script-src 'self'; style-src 'self' ${styleOfSwaggerUi}; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
 /** helmet's headers, for what a browser shows. The policy is ours; TLS is for whoever ends it to insist on. */
 export const pageHeaders: FastifyHelmetOptions = {

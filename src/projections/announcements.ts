@@ -30,8 +30,11 @@ export interface CacheEpoch {
 
 /** For how long after the question what it was answered may be relied on, in this process's own monotonic time. */
 export const leaseMs = 1_000
-/** A projector beats every 500 ms; one that has not for this long is not at work. */
-const beatTimeoutSeconds = 2
+/**
+ * A projector beats every 400 ms, and says with each beat whether it keeps up. One that has not said so for this long is not waited for.
+ * Not sooner: one that has just begun is not heard yet, and takes itself for far behind until it knows what is to come.
+ */
+const patienceMs = 2_000
 
 /** Resolves after the first answer, or after a second without one. Never throws: it connects again for ever, until `close`. */
 export async function openAnnouncements(options: {
@@ -45,6 +48,8 @@ export async function openAnnouncements(options: {
   const firstAnswer = Promise.withResolvers<void>()
   let announced: Announced | undefined
   let answer: Answer | undefined
+  /** When a projector was last known to keep up; at first, it may be just about to. By this process's monotonic time. */
+  let keptUpAtMs = performance.now()
 
   const hearing = hear({
     databaseUrl,
@@ -56,6 +61,10 @@ export async function openAnnouncements(options: {
     onAnswer: (row, askedAtMs) => {
       answer = parseAnswer(row, askedAtMs)
       if (answer.announced) accept(answer.announced)
+      if (!answer.farBehind && answer.secondsSinceBeat !== undefined) {
+        const beatAtMs = askedAtMs - Math.max(0, answer.secondsSinceBeat) * 1_000
+        keptUpAtMs = Math.max(keptUpAtMs, beatAtMs)
+      }
       if (isVain()) waiters.dismiss()
       firstAnswer.resolve()
     },
@@ -104,8 +113,7 @@ export async function openAnnouncements(options: {
   }
 
   function isVain() {
-    const seconds = secondsSinceBeat()
-    return answer === undefined || answer.farBehind || seconds === null || seconds >= beatTimeoutSeconds
+    return answer === undefined || performance.now() - keptUpAtMs >= patienceMs
   }
 
   function secondsSinceBeat() {

@@ -17,6 +17,8 @@ const readingConnections = 8
 const statementTimeoutMs = 5_000
 /** A server that does not end a statement in time itself is gone. */
 const answerTimeoutMs = statementTimeoutMs + 1_000
+/** Who asks for the health waits no longer for Postgres: it is asked for where something is amiss. */
+const healthTimeoutMs = 1_000
 
 /**
  * Opens the read model: brings the database to this version's form, and wires queries, cache, announcements and projector.
@@ -67,7 +69,8 @@ export async function openReadModel(options: {
     },
     async health() {
       const { announcedIndex, secondsSinceBeat } = announcements.health()
-      const unreadable = await pool.query<{ count: number }>(sql('queries/unreadable_events')).then(
+      const counted = pool.query<{ count: number }>(sql('queries/unreadable_events'))
+      const unreadable = await Promise.race([counted, noAnswer(healthTimeoutMs)]).then(
         ({ rows }) => ({ ok: true, count: rows[0]?.count ?? 0 }) as const,
         (error: unknown) =>
           ({ ok: false, reason: error instanceof Error ? error.message : String(error) }) as const,
@@ -85,4 +88,10 @@ export async function openReadModel(options: {
     },
     close: () => opened.disposeAsync(),
   }
+}
+
+function noAnswer(timeoutMs: number): Promise<never> {
+  return new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(`Postgres did not answer within ${timeoutMs} ms`)), timeoutMs).unref()
+  })
 }

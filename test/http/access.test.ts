@@ -113,8 +113,36 @@ describe('the fence', () => {
     'localhost:x',
     '@localhost',
   ])('refuses the host %s', async (host) => {
-    const answer = await call(startService(), 'GET', '/health', undefined, { host })
+    const answer = await call(startService(), 'GET', '/incidents', undefined, { host })
     expect(answer.json()).toMatchObject({ status: 421, type: '/problems/foreign-host' })
+  })
+
+  test.each(['10.0.0.1', '10.1.2.3:3003', '[fd00::1]:3003'])(
+    'lets probes pass that ask at the host “%s”',
+    async (host) => {
+      const service = startService()
+      for (const url of ['/health', '/health/live', '/health/ready', '/metrics']) {
+        expect((await call(service, 'GET', url, undefined, { host })).statusCode, url).toBe(200)
+      }
+      for (const url of ['/incidents', '/docs', '/openapi.json', '/']) {
+        expect((await call(service, 'GET', url, undefined, { host })).statusCode, url).toBe(421)
+      }
+    },
+  )
+
+  test.each(['evil.example', '10.0.0.1.evil.example:3003', '1.2.3', '[x]', '010.0.0.1', 'a@10.0.0.1'])(
+    'refuses probes at the host %s, as a rebound name would be',
+    async (host) => {
+      const service = startService()
+      for (const url of ['/health', '/health/live', '/health/ready', '/metrics']) {
+        expect((await call(service, 'GET', url, undefined, { host })).statusCode, url).toBe(421)
+      }
+    },
+  )
+
+  test('refuses a foreign page that asks at an address', async () => {
+    const headers = { host: '10.0.0.1', origin: 'https://evil.example' }
+    expect((await call(startService(), 'GET', '/health', undefined, headers)).statusCode).toBe(403)
   })
 
   test.each(['https://evil.example', 'http://localhost:8080', 'null', 'http://localhost.evil.example'])(

@@ -23,6 +23,17 @@ describe('reporting an incident', () => {
     })
   })
 
+  test('answers with the bytes that a GET answers with, now and as of the revision', async () => {
+    const service = startService()
+    const labels = { 'a-long-name': '1', z: '2', a: '3' }
+    const created = await call(service, 'POST', '/incidents', { ...aReport, labels })
+    const url = `/incidents/${created.json().id}`
+    expect(created.body).toBe((await call(service, 'GET', url)).body)
+    const changed = await call(service, 'PATCH', url, { severity: 'low', labels: { b: '4' } })
+    expect(changed.body).toBe((await call(service, 'GET', url)).body)
+    expect((await call(service, 'GET', `${url}?revision=2`)).body).toBe(changed.body)
+  })
+
   test('joins the open incident with the same external key', async () => {
     const service = startService()
     const report = { ...aReport, externalKey: 'alert-1' }

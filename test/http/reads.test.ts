@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import type { HealthReport } from '../../src/http/dependencies.ts'
 import { ReadModelError } from '../../src/projections/read-model.ts'
+import { provisionalMs } from './support/in-memory-ledger.ts'
 import { aReport, call, healthy, keys, reported, startService } from './support/service.ts'
 
 describe('an incident', () => {
@@ -40,10 +42,34 @@ describe('an incident', () => {
     const service = startService()
     const url = `/incidents/${await reported(service)}`
     service.pass(1_000)
-    for (const path of [`${url}?`, '/incidents?', '/stats?', `${url}/diff?from=0&`]) {
-      const moment = path.includes('diff') ? 'to' : 'asOf'
-      const answer = await call(service, 'GET', `${path}${moment}=2026-02-01T12:00:00.500Z`)
+    const young = '2026-02-01T12:00:00.500Z'
+    const paths = [
+      ...['asOf', 'knownAt'].flatMap((moment) =>
+        [url, '/incidents', '/stats'].map((path) => `${path}?${moment}=${young}`),
+      ),
+      `${url}/diff?from=0&to=${young}`,
+      `${url}/diff?from=${young}`,
+    ]
+    for (const path of paths) {
+      const answer = await call(service, 'GET', path)
       expect(answer.statusCode, answer.body).toBe(200)
+      expect(answer.headers, path).toMatchObject({
+        'ledger-provisional': 'true',
+        'cache-control': 'no-store',
+      })
+    }
+    service.pass(provisionalMs)
+    for (const path of paths) {
+      expect((await call(service, 'GET', path)).headers['ledger-provisional'], path).toBeUndefined()
+    }
+  })
+
+  test('that may still turn out to be after the report is marked too', async () => {
+    const service = startService()
+    const url = `/incidents/${await reported(service)}`
+    for (const path of [`${url}?asOf=`, `${url}?knownAt=`, `${url}/diff?from=`]) {
+      const answer = await call(service, 'GET', `${path}2026-02-01T11:59:59.500Z`)
+      expect(answer.json()).toMatchObject({ status: 404, type: '/problems/not-yet-reported' })
       expect(answer.headers, path).toMatchObject({
         'ledger-provisional': 'true',
         'cache-control': 'no-store',
@@ -194,12 +220,32 @@ describe('without the read model', () => {
     }
     expect((await call(service, 'POST', '/incidents', aReport)).statusCode).toBe(201)
   })
+
+  test.each(['', '?asOf=2026-02-01T11:00:00Z', '?knownAt=2026-02-01T11:00:00Z'])(
+    'a list or figures (%s) that took too long are a 503 that says so',
+    async (moment) => {
+      const service = startService()
+      service.ledger.failing.queries = new ReadModelError('query-timeout')
+      for (const url of ['/incidents', '/stats']) {
+        const answer = await call(service, 'GET', `${url}${moment}`)
+        expect(answer.json(), url).toMatchObject({ status: 503, type: '/problems/query-timeout' })
+        expect(answer.headers['retry-after']).toMatch(/^\d+$/)
+      }
+    },
+  )
 })
 
 describe('health', () => {
   test('is ready while everything is there', async () => {
     const answer = await call(startService(), 'GET', '/health')
-    expect(answer.json()).toMatchObject({ live: true, ready: true, lag: { announcedIndex: 3 } })
+    expect(answer.json()).toMatchObject({
+      live: true,
+      ready: true,
+      state: 'ok',
+      serves: { commands: true, queries: true },
+      lag: { announcedIndex: 3 },
+    })
+    expect(answer.headers['cache-control']).toBe('no-store')
   })
 
   test('says what is not, and why to those with a key only', async () => {
@@ -207,13 +253,42 @@ describe('health', () => {
     const postgres = { ok: false, reason: 'connect ECONNREFUSED 10.0.0.1:5432' }
     service.setHealth({ ...healthy, readModel: { ...healthy.readModel, postgres } })
     const known = await call(service, 'GET', '/health')
-    expect(known.statusCode).toBe(503)
+    expect(known.json()).toMatchObject({ state: 'degraded', serves: { commands: true, queries: false } })
     expect(known.json().dependencies.postgres).toEqual({ state: 'down', reason: postgres.reason })
     const stranger = await service.app.inject({ url: '/health/ready', headers: { host: 'localhost' } })
-    expect(stranger.statusCode).toBe(503)
     expect(stranger.json().dependencies.postgres).toEqual({ state: 'down' })
-    expect((await call(service, 'GET', '/health/live')).statusCode).toBe(200)
   })
+
+  const down = { ok: false, reason: 'gone' }
+  test.each([
+    ['Postgres', { ...healthy, readModel: { ...healthy.readModel, postgres: down } }, 200, 'degraded'],
+    ['the event store', { ...healthy, eventStore: down }, 200, 'degraded'],
+    [
+      'both',
+      { ...healthy, eventStore: down, readModel: { ...healthy.readModel, postgres: down } },
+      503,
+      'down',
+    ],
+    ['a projector', projectorAs({ state: 'elsewhere', secondsSinceBeat: 60 }), 200, 'degraded'],
+    ['a read model of this ledger', projectorAs({ state: 'stopped', secondsSinceBeat: 0 }), 503, 'down'],
+  ])(
+    'without %s keeps the traffic that is served, and lets nobody restart the process',
+    async (_, report, status, state) => {
+      const service = startService()
+      service.setHealth(report)
+      for (const url of ['/health', '/health/ready']) {
+        const answer = await call(service, 'GET', url)
+        expect(answer.statusCode, url).toBe(status)
+        expect(answer.json()).toMatchObject({ live: true, ready: status === 200, state })
+      }
+      expect((await call(service, 'GET', '/health/live')).statusCode).toBe(200)
+    },
+  )
+
+  function projectorAs(changes: Partial<HealthReport['readModel']['projector']>): HealthReport {
+    const { readModel } = healthy
+    return { ...healthy, readModel: { ...readModel, projector: { ...readModel.projector, ...changes } } }
+  }
 })
 
 test('metrics count requests by route, and commands by what came of them', async () => {
@@ -236,7 +311,7 @@ describe('pages for people', () => {
     expect((await call(service, 'GET', '/')).headers.location).toBe('/docs')
     const page = await call(service, 'GET', '/docs')
     expect(page.headers['content-security-policy']).toMatch(
-      /^default-src 'none'; script-src 'self'; style-src 'self';/,
+      /^default-src 'none'; script-src 'self'; style-src 'self' 'sha256-[\w+/]+=';/,
     )
     expect(page.headers['content-security-policy']).not.toMatch(/https:|unsafe|upgrade/)
     const assets = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link ?? '')

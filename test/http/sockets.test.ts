@@ -70,9 +70,14 @@ test.each([
   expect(lines.filter(({ msg }) => msg === 'request')).toMatchObject([{ status: Number(status) }])
 })
 
+test('a probe without a Host, as load balancers send it by HTTP/1.0, is answered', async () => {
+  const { port } = await listening()
+  expect(await rawAnswer(port, 'GET /health/ready HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /)
+})
+
 test('a request without a Host is answered by a problem document', async () => {
   const { port } = await listening()
-  const answer = await rawAnswer(port, 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n')
+  const answer = await rawAnswer(port, 'GET /incidents HTTP/1.1\r\nConnection: close\r\n\r\n')
   expect(answer).toMatch(/^HTTP\/1.1 421 /)
   expect(answer).toContain('"/problems/foreign-host"')
 })

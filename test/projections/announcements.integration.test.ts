@@ -36,16 +36,16 @@ describe.skipIf(isMissing('Postgres'))('Announcements', () => {
     await database.drop()
   })
 
-  /** What a projector's commit or beat does. Its beat holds for an hour, unless it is said to be the last. */
+  /** What a projector's commit or beat does. Its beat holds for an hour, unless it is said how far from now it was. */
   async function project(
     { index, generation }: Announced,
-    { farBehind = false, notify = true, lastBeat = false } = {},
+    { farBehind = false, notify = true, lastBeat = '1 hour' } = {},
   ) {
     await projector.query(
       `UPDATE ledger.projection SET index = $1, commit = $1, prepare = $1, generation = $2, far_behind = $3,
          event_id = '00000000-0000-0000-0000-000000000000', beat_at = clock_timestamp() + $4::interval
        WHERE name = 'incidents'`,
-      [index, generation, farBehind, lastBeat ? '0' : '1 hour'],
+      [index, generation, farBehind, lastBeat],
     )
     if (notify) {
       await projector.query(`SELECT pg_notify('ledger_announced', $1)`, [
@@ -106,6 +106,18 @@ describe.skipIf(isMissing('Postgres'))('Announcements', () => {
     expect(await announcements.reached(at(5).position, 30)).toBe(false)
   })
 
+  test.each([
+    ['the last one stopped long ago', { lastBeat: '-1 hour' }],
+    ['the new one does not know yet what is to come', { lastBeat: '0', farBehind: true }],
+  ])('are waited for at the start, when %s', async (_, state) => {
+    await project(at(4), state)
+    announcements = await openAnnouncements({ databaseUrl: database.url, log })
+    await waitFor(() => announcements.health().secondsSinceBeat !== null, { describe: 'Postgres is heard' })
+    const asked = announcements.reached(at(5).position, foreverMs)
+    announcements.announceLocally(at(5))
+    expect(await asked).toBe(true)
+  })
+
   test('are not waited for where no projector has ever beaten', async () => {
     announcements = await openAnnouncements({ databaseUrl: database.url, log })
     expect(await announcements.reached(at(0).position, foreverMs)).toBe(false)
@@ -113,7 +125,7 @@ describe.skipIf(isMissing('Postgres'))('Announcements', () => {
   })
 
   test('are not waited for any longer when the projector has stopped beating or has fallen far behind', async () => {
-    await project(at(4), { lastBeat: true })
+    await project(at(4), { lastBeat: '0' })
     announcements = await openAnnouncements({ databaseUrl: database.url, log })
     const beforeItStopped = announcements.reached(at(5).position, foreverMs)
     expect(await beforeItStopped).toBe(false)

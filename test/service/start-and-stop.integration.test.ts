@@ -25,10 +25,13 @@ test('with a DATA_DIR and nothing else it serves, stops in order, and finds ever
   await service.start()
 
   expect(await service.call('GET', path)).toMatchObject({ status: 200, body: before.body })
+  const noted = await service.call('POST', `${path}/notes`, { body: { text: 'back again' } })
+  expect(noted.headers.get('ledger-projection')).toBeNull()
   const history = await service.call('GET', `${path}/history`)
   expect(history.body.items.map((event: { type: string }) => event.type)).toEqual([
     'IncidentReported',
     'IncidentStatusChanged',
+    'IncidentNoteAdded',
   ])
   expect(service.output()).not.toContain(accessKey)
 })

@@ -14,7 +14,7 @@ import { commandContext } from '../command-answer.ts'
 import { cursorsOf } from '../cursor.ts'
 import * as examples from '../examples.ts'
 import { operation } from '../operation.ts'
-import { cursorParameter, page, pageSize } from '../pages.ts'
+import { cursorParameter, keysetPage, pageSize } from '../pages.ts'
 import { HttpProblem, type ProblemSlug } from '../problems.ts'
 
 export interface AccessKeySeams {
@@ -105,14 +105,14 @@ export function accessKeyRoutes(app: App, seams: AccessKeySeams): void {
     },
     { querystring },
   )
-  app.get('/access-keys', listRoute, (request, reply) => {
-    const { limit, cursor } = request.query
-    const all = directory.all()
-    const start = cursor === undefined ? 0 : all.findIndex(({ id }) => id === cursors.read([], cursor)) + 1
-    const found = all.slice(start, start + limit + 1).map(answer)
-    return reply
-      .type('application/json; charset=utf-8')
-      .send(page(found, limit, (last) => cursors.write([], last.id)))
+  app.get('/access-keys', listRoute, async ({ query }, reply) => {
+    const find = async ({ limit, after }: { limit: number; after?: string }) => {
+      const all = directory.all()
+      const start = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1
+      return all.slice(start, start + limit).map(answer)
+    }
+    const json = await keysetPage(query, [], cursors, find, ({ id }) => id)
+    return reply.type('application/json; charset=utf-8').send(json)
   })
 
   const oneRoute = operation(

@@ -1,3 +1,4 @@
+import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { type Instant, incidentId } from '../../aggregates/incident/index.ts'
 import type { IncidentRecord } from '../../ledger/event.ts'
@@ -7,8 +8,9 @@ import type { App } from '../app.ts'
 import { differenceBetween } from '../difference.ts'
 import * as examples from '../examples.ts'
 import { invalidField } from '../invalid-input.ts'
-import { markProvisional, past, revisionOrTime } from '../moment.ts'
+import { markIfProvisional, markProvisional, past, revisionOrTime } from '../moment.ts'
 import { operation } from '../operation.ts'
+import type { ReadSeams } from '../read-seams.ts'
 
 const params = z.object({ id: incidentId.meta({ examples: [examples.incidentId] }) })
 const querystring = z.strictObject({
@@ -22,7 +24,11 @@ const querystring = z.strictObject({
 })
 
 /** GET /incidents/{id}/diff */
-export function incidentDifference(app: App, history: IncidentHistory, clock: () => number): void {
+export function incidentDifference(
+  app: App,
+  history: IncidentHistory,
+  { clock, provisionalMs }: Pick<ReadSeams, 'clock' | 'provisionalMs'>,
+): void {
   const described = operation(
     {
       access: 'read',
@@ -45,9 +51,10 @@ export function incidentDifference(app: App, history: IncidentHistory, clock: ()
   )
 
   app.get('/incidents/:id/diff', described, async ({ params: { id }, query }, reply) => {
+    const nowMs = clock()
     const [from, to, records] = await Promise.all([
-      history.stateAt(id, moment(query.from, '/from')),
-      query.to === undefined ? undefined : history.stateAt(id, moment(query.to, '/to')),
+      history.stateAt(id, moment(query.from, '/from', nowMs, reply)),
+      query.to === undefined ? undefined : history.stateAt(id, moment(query.to, '/to', nowMs, reply)),
       history.events(id),
     ])
     const now = to ?? (await history.stateAt(id, { revision: records.length - 1 }))
@@ -64,8 +71,11 @@ export function incidentDifference(app: App, history: IncidentHistory, clock: ()
     }
   })
 
-  function moment(value: number | Instant, path: string) {
-    return typeof value === 'number' ? { revision: value } : { asOf: past(value, path, clock()) }
+  function moment(value: number | Instant, path: string, nowMs: number, reply: FastifyReply) {
+    if (typeof value === 'number') return { revision: value }
+    const asOf = past(value, path, nowMs)
+    markIfProvisional(reply, { asOf }, nowMs, provisionalMs)
+    return { asOf }
   }
 }
 

@@ -8,7 +8,7 @@ import type { App } from '../app.ts'
 import { cursorsOf } from '../cursor.ts'
 import { operation } from '../operation.ts'
 import type { Pages } from '../page-cache.ts'
-import { cursorParameter, page, pageSize } from '../pages.ts'
+import { cursorParameter, keysetPage, pageSize } from '../pages.ts'
 import { given, type ReadSeams } from '../read-seams.ts'
 
 const querystring = z.strictObject({
@@ -51,15 +51,14 @@ export function eventList(
     return reply.type('application/json; charset=utf-8').send(found)
   })
 
-  async function build({ limit, cursor, sort, ...filters }: z.output<typeof querystring>): Promise<string> {
-    const list = { ...filters, sort }
-    const after = cursor === undefined ? undefined : cursors.read(list, cursor)
-    const found = await queries.events({
-      ...given(filters),
-      ...(after !== undefined && { after }),
-      order: sort === 'index' ? 'ascending' : 'descending',
-      limit: limit + 1,
-    })
-    return page(found, limit, (last) => cursors.write(list, last.index))
+  function build({ limit, cursor, sort, ...filters }: z.output<typeof querystring>): Promise<string> {
+    const order = sort === 'index' ? 'ascending' : 'descending'
+    return keysetPage(
+      { limit, cursor },
+      { ...filters, sort },
+      cursors,
+      (bounds) => queries.events({ ...given(filters), order, ...bounds }),
+      ({ index }) => index,
+    )
   }
 }

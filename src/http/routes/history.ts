@@ -8,7 +8,7 @@ import type { App } from '../app.ts'
 import { cursorsOf } from '../cursor.ts'
 import * as examples from '../examples.ts'
 import { operation } from '../operation.ts'
-import { cursorParameter, page, pageSize } from '../pages.ts'
+import { cursorParameter, keysetPage, pageSize } from '../pages.ts'
 
 const params = z.object({ id: incidentId.meta({ examples: [examples.incidentId] }) })
 const querystring = z.strictObject({
@@ -39,12 +39,13 @@ export function incidentHistory(
   )
 
   app.get('/incidents/:id/history', described, async ({ params: { id }, query }, reply) => {
-    const after = query.cursor === undefined ? -1 : cursors.read(id, query.cursor)
-    const [records, indexes] = await Promise.all([history.events(id), knownIndexes(id)])
-    const found = records
-      .slice(after + 1, after + 2 + query.limit)
-      .map((record) => listed(record, indexes.get(record.revision)))
-    const json = page(found, query.limit, (last) => cursors.write(id, last.revision))
+    const find = async ({ limit, after = -1 }: { limit: number; after?: number }) => {
+      const [records, indexes] = await Promise.all([history.events(id), knownIndexes(id)])
+      return records
+        .slice(after + 1, after + 1 + limit)
+        .map((record) => listed(record, indexes.get(record.revision)))
+    }
+    const json = await keysetPage(query, id, cursors, find, ({ revision }) => revision)
     return reply.type('application/json; charset=utf-8').send(json)
   })
 

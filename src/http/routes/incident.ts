@@ -2,13 +2,14 @@ import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { type IncidentId, incidentId } from '../../aggregates/incident/index.ts'
 import type { IncidentHistory, Moment } from '../../ledger/ledger.ts'
+import { incidentJson } from '../../projections/incident-rows.ts'
 import type { Queries } from '../../projections/read-model.ts'
 import { incidentAnswer } from '../answers.ts'
 import type { App } from '../app.ts'
 import { etagOf, isKnownToCaller } from '../etag.ts'
 import * as examples from '../examples.ts'
 import { invalidField } from '../invalid-input.ts'
-import { markProvisional, momentParameters, pastMoment } from '../moment.ts'
+import { markIfProvisional, markProvisional, momentParameters, pastMoment } from '../moment.ts'
 import { operation } from '../operation.ts'
 import { HttpProblem } from '../problems.ts'
 import type { ReadSeams } from '../read-seams.ts'
@@ -62,7 +63,9 @@ export function oneIncident(
   )
 
   app.get('/incidents/:id', { ...described, preHandler: seams.showingPosition }, async (request, reply) => {
-    const moment = momentOf(request.query, seams.clock())
+    const nowMs = seams.clock()
+    const moment = momentOf(request.query, nowMs)
+    if (moment && !('revision' in moment)) markIfProvisional(reply, moment, nowMs, seams.provisionalMs)
     if (moment) return answerPast(request.params.id, moment, reply)
     const stored = await queries.incident(request.params.id)
     if (!stored) throw new HttpProblem('incident-not-found')
@@ -74,7 +77,7 @@ export function oneIncident(
   async function answerPast(id: IncidentId, moment: Moment, reply: FastifyReply): Promise<FastifyReply> {
     const { incident, provisional } = await history.stateAt(id, moment)
     if (provisional) markProvisional(reply)
-    return reply.type('application/json; charset=utf-8').send(JSON.stringify(incident))
+    return reply.type('application/json; charset=utf-8').send(incidentJson(incident))
   }
 }
 

@@ -10,14 +10,14 @@ import {
   status,
 } from '../../aggregates/incident/index.ts'
 import type { Keyring } from '../../ledger/ledger.ts'
-import type { IncidentsQuery, Queries } from '../../projections/read-model.ts'
+import type { Queries } from '../../projections/read-model.ts'
 import { incidentsAnswer } from '../answers.ts'
 import type { App } from '../app.ts'
 import { cursorsOf } from '../cursor.ts'
-import { isProvisional, markProvisional, momentParameters, pastMoment } from '../moment.ts'
+import { markIfProvisional, momentParameters, pastMoment } from '../moment.ts'
 import { operation } from '../operation.ts'
 import type { Pages } from '../page-cache.ts'
-import { cursorParameter, page, pageSize } from '../pages.ts'
+import { cursorParameter, keysetPage, pageSize } from '../pages.ts'
 import { given, type ReadSeams } from '../read-seams.ts'
 
 const labelFilter = z
@@ -88,27 +88,22 @@ export function incidentList(
   app.get('/incidents', { ...described, preHandler: seams.showingPosition }, async ({ query }, reply) => {
     const nowMs = seams.clock()
     const moment = pastMoment(query, nowMs)
-    if (moment && isProvisional(moment, nowMs, seams.provisionalMs)) markProvisional(reply)
+    if (moment) markIfProvisional(reply, moment, nowMs, seams.provisionalMs)
     const found = await seams.pages(JSON.stringify(['incidents', query]), () => build(query))
     return reply.type('application/json; charset=utf-8').send(found)
   })
 
-  async function build(query: z.output<typeof querystring>): Promise<string> {
+  function build(query: z.output<typeof querystring>): Promise<string> {
     const { limit, cursor, asOf, knownAt, label, sort, ...filters } = query
     const moment = pastMoment({ asOf, knownAt }, Number.POSITIVE_INFINITY)
-    const list = { ...filters, label, sort, moment }
-    const after = cursor === undefined ? undefined : cursors.read(list, cursor)
-    const wanted: IncidentsQuery = {
-      ...given(filters),
-      ...(label && { labels: label }),
-      ...(moment && { moment }),
-      ...(after && { after }),
-      sort,
-      limit: limit + 1,
-    }
     const by = sort === 'reportedAt' || sort === '-reportedAt' ? 'reportedAt' : 'updatedAt'
-    return page(await queries.incidents(wanted), limit, (last) =>
-      cursors.write(list, { at: last[by], id: last.id }),
+    return keysetPage(
+      { limit, cursor },
+      { ...filters, label, sort, moment },
+      cursors,
+      (bounds) =>
+        queries.incidents({ ...given(filters), ...given({ labels: label, moment }), sort, ...bounds }),
+      ({ id, [by]: at }) => ({ at, id }),
     )
   }
 }

@@ -16,7 +16,9 @@ export function metricsPage(app: App, registry: Registry): void {
     },
     {},
   )
-  app.get('/metrics', described, async (_request, reply) =>
-    reply.type(registry.contentType).send(await registry.metrics()),
+  app.get(
+    '/metrics',
+    { ...described, config: { ...described.config, probed: true } },
+    async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
   )
 }

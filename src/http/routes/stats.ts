@@ -3,7 +3,7 @@ import { instant } from '../../aggregates/incident/index.ts'
 import type { Queries } from '../../projections/read-model.ts'
 import { statsAnswer } from '../answers.ts'
 import type { App } from '../app.ts'
-import { isProvisional, markProvisional, momentParameters, pastMoment } from '../moment.ts'
+import { markIfProvisional, momentParameters, pastMoment } from '../moment.ts'
 import { operation } from '../operation.ts'
 import type { Pages } from '../page-cache.ts'
 import { given, type ReadSeams } from '../read-seams.ts'
@@ -42,7 +42,7 @@ export function stats(
   app.get('/stats', { ...described, preHandler: seams.showingPosition }, async ({ query }, reply) => {
     const nowMs = seams.clock()
     const moment = pastMoment(query, nowMs)
-    if (moment && isProvisional(moment, nowMs, seams.provisionalMs)) markProvisional(reply)
+    if (moment) markIfProvisional(reply, moment, nowMs, seams.provisionalMs)
     const { from, to } = query
     const found = await seams.pages(JSON.stringify(['stats', query]), async () =>
       JSON.stringify(await queries.stats({ ...given({ from, to }), ...(moment && { moment }) })),

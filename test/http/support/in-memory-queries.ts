@@ -1,5 +1,6 @@
 import type { Incident } from '../../../src/aggregates/incident/index.ts'
 import { severities, sources, statuses } from '../../../src/aggregates/incident/index.ts'
+import { incidentJson } from '../../../src/projections/incident-rows.ts'
 import type { IncidentsQuery, ListedEvent, Queries } from '../../../src/projections/read-model.ts'
 
 /** The read model's queries over what the given functions hold, by plain filtering and sorting. */
@@ -17,7 +18,7 @@ export function memoryQueries(source: {
     incident: async (id) => {
       up()
       const found = source.incidents().find((incident) => incident.id === id)
-      return found && { revision: found.revision, json: JSON.stringify(found) }
+      return found && { revision: found.revision, json: incidentJson(found) }
     },
     incidents: async (query) => {
       up()

@@ -67,7 +67,8 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
     version: '0.0.0-test',
     asyncApi: { asyncapi: '3.1.0' },
     ...changes,
-    limits: { provisionalMs, ...changes.limits },
+    // A slow machine is no busy service.
+    limits: { provisionalMs, overloadDelayMs: 0, ...changes.limits },
   })
   onTestFinished(() => app.close())
   return {
