@@ -4,6 +4,7 @@ import { createEventReader, type EventReader, isSoftDeleted } from './event-read
 import { createEventWriter } from './event-writer.ts'
 import { describedBy, END_OF_STREAM, metastreamOf, type ProposedEvent, type RecordedEvent } from './events.ts'
 import { type ExpectedRevision, judgeWrite, type StreamHistory } from './expected-revision.ts'
+import { createGroupCommit } from './group-commit.ts'
 import { createLiveTail, type LiveTail } from './live-tail.ts'
 import { createRecentIds } from './recent-ids.ts'
 import { createStreamHeads, type StreamHead } from './stream-heads.ts'
@@ -40,18 +41,6 @@ export interface EventLog {
   close(): void
 }
 
-/** A batch is committed at the latest when it has this many events or bytes, so that its memory has a bound. */
-const BATCH_EVENTS = 2048
-const BATCH_BYTES = 8 * 1024 * 1024
-
-/** How often a log that could not write tries whether it can again. */
-const PROBE_INTERVAL_MS = 500
-
-interface Settlement {
-  readonly settle: (outcome: WriteOutcome) => void
-  readonly outcome: WriteOutcome
-}
-
 /**
  * Makes a log of an open database, which the log then owns. Writes are judged against pending heads as they arrive and
  * committed together at the end of the turn of the event loop: many writes, one transaction, one fsync. Whatever is
@@ -65,14 +54,7 @@ export function createEventLog(database: DatabaseSync): EventLog {
   const heads = createStreamHeads(database, reader)
   const recentIds = createRecentIds(database)
 
-  let position = tail.lastPosition
-  let events: RecordedEvent[] = []
-  let bytes = 0
-  let settlements: Settlement[] = []
-  let scheduled: NodeJS.Immediate | undefined
-  let failure: string | undefined
-  let probing: NodeJS.Timeout | undefined
-  let isFinished = false
+  const group = createGroupCommit(writer, tail, heads, recentIds)
 
   function write(
     streamName: string,
@@ -83,26 +65,18 @@ export function createEventLog(database: DatabaseSync): EventLog {
     let head = heads.get(streamName)
     let verdict = judge(head, expected, eventIds)
     const needsCommitted = verdict.kind !== 'write' || isSoftDeleted(revivedBy(head))
-    if (needsCommitted && settlements.length > 0) {
-      commit()
-      if (failure !== undefined) return Promise.resolve(storageRefusal())
+    if (needsCommitted && group.hasPending) {
+      group.commit()
+      const refusal = group.refusal()
+      if (refusal !== undefined) return Promise.resolve(refusal)
       head = heads.get(streamName)
       verdict = judge(head, expected, eventIds)
     }
     switch (verdict.kind) {
       case 'write': {
         const last = stageWhole(() => stage(head))
-        const outcome: WriteOutcome = {
-          kind: 'written',
-          lastRevision: last?.revision ?? head.lastRevision,
-          position: last?.position,
-        }
-        return new Promise((settle) => {
-          settlements.push({ settle, outcome })
-          if (settlements.length >= BATCH_EVENTS || events.length >= BATCH_EVENTS || bytes >= BATCH_BYTES)
-            commit()
-          else scheduled ??= setImmediate(commit)
-        })
+        const lastRevision = last?.revision ?? head.lastRevision
+        return group.settle({ kind: 'written', lastRevision, position: last?.position })
       }
       case 'idempotent': {
         const { lastRevision } = verdict
@@ -118,26 +92,21 @@ export function createEventLog(database: DatabaseSync): EventLog {
 
   /** Refuses, and says why, what cannot be read of a damaged file or on a failing disk; the rest goes on. */
   function attempt(work: () => Promise<WriteOutcome>): Promise<WriteOutcome> {
-    if (isFinished) {
-      return Promise.resolve({ kind: 'refused', reason: 'closing', message: 'the node is stopping' })
-    }
-    if (failure !== undefined) return Promise.resolve(storageRefusal())
+    const refusal = group.refusal()
+    if (refusal !== undefined) return Promise.resolve(refusal)
     try {
       return work()
     } catch (error) {
-      const message = `the log cannot be read: ${messageOf(error)}`
+      const message = `the log cannot be read: ${error instanceof Error ? error.message : String(error)}`
       return Promise.resolve({ kind: 'refused', reason: 'storage', message })
     }
   }
 
-  /** Half a write cannot be taken back out of what is pending, so all of that goes. */
   function stageWhole(stage: () => RecordedEvent | undefined): RecordedEvent | undefined {
     try {
       return stage()
     } catch (error) {
-      const abandoned = takePending()
-      fail(error)
-      for (const { settle } of abandoned.settlements) settle(storageRefusal())
+      group.abandon(error)
       throw error
     }
   }
@@ -185,7 +154,7 @@ export function createEventLog(database: DatabaseSync): EventLog {
     for (const event of proposed) last = stageEvent(head, event, head.lastRevision + 1, createdMs)
     const described = describedBy(head.name)
     if (last !== undefined && described !== undefined) {
-      heads.retain(heads.get(described), parseRetention(last.data))
+      heads.retain(heads.get(described), parseRetention(last))
     }
     return last
   }
@@ -196,12 +165,8 @@ export function createEventLog(database: DatabaseSync): EventLog {
     revision: number,
     createdMs: number,
   ): RecordedEvent {
-    position += 1
-    const recorded = { ...event, position, streamName: head.name, revision, createdMs }
     recentIds.remember(heads.advance(head, revision), event.id, revision)
-    events.push(recorded)
-    bytes += event.data.length + event.metadata.length
-    return recorded
+    return group.stage(event, { streamName: head.name, revision, createdMs })
   }
 
   /** Writing to a soft-deleted stream, or setting its metadata, brings it back: its metadata then say where it starts. */
@@ -210,61 +175,6 @@ export function createEventLog(database: DatabaseSync): EventLog {
     const [stored] = reader.streamBackwards(metastream.id ?? 0, metastream.lastRevision, 0, 1)
     const metadata = recreateMetadata(newest ?? stored?.data ?? softDeleteMetadata, revision)
     if (metadata !== undefined) stageEvents(metastream, [systemEvent('$metadata', metadata)])
-  }
-
-  function commit(): void {
-    if (scheduled !== undefined) clearImmediate(scheduled)
-    scheduled = undefined
-    if (settlements.length === 0) return
-    const batch = takePending()
-    let erased = false
-    try {
-      erased = writer.commit(batch.events, heads.takeChanges())
-    } catch (error) {
-      fail(error)
-      for (const { settle } of batch.settlements) settle(storageRefusal())
-      return
-    }
-    tail.publish(batch.events)
-    if (erased) tail.forget()
-    for (const { settle, outcome } of batch.settlements) settle(outcome)
-  }
-
-  function takePending() {
-    const pending = { events, settlements }
-    events = []
-    bytes = 0
-    settlements = []
-    return pending
-  }
-
-  function fail(error: unknown): void {
-    failure = messageOf(error)
-    probing ??= setInterval(probe, PROBE_INTERVAL_MS).unref()
-  }
-
-  /** After a failed write nothing in memory is to be believed: all of it is read again from what is committed. */
-  function probe(): void {
-    if (!writer.probe()) return
-    try {
-      heads.reset()
-      recentIds.reset()
-    } catch {
-      return
-    }
-    position = tail.lastPosition
-    failure = undefined
-    clearInterval(probing)
-    probing = undefined
-  }
-
-  function storageRefusal(): WriteOutcome {
-    return { kind: 'refused', reason: 'storage', message: `the log cannot be written to: ${failure}` }
-  }
-
-  function finishWrites(): void {
-    commit()
-    isFinished = true
   }
 
   return {
@@ -297,17 +207,12 @@ export function createEventLog(database: DatabaseSync): EventLog {
           return stageEvent(head, systemEvent('$streamDeleted', new Uint8Array(0)), END_OF_STREAM, Date.now())
         }),
       ),
-    finishWrites,
+    finishWrites: group.finish,
     close() {
-      finishWrites()
-      clearInterval(probing)
+      group.finish()
       writer.close()
     },
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function wrongExpectedVersion(head: StreamHead, expected: ExpectedRevision): WriteOutcome {

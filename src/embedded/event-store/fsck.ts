@@ -122,11 +122,11 @@ function checkHeads(database: DatabaseSync) {
 
 function checkMetadata(database: DatabaseSync) {
   const streams = database.prepare(`
-    SELECT stream.name, stream.truncate_before, stream.max_count, stream.max_age_seconds, (
-      SELECT data FROM event
-      WHERE event.stream = metastream.id AND revision < ? ORDER BY revision DESC LIMIT 1
-    ) AS data
+    SELECT stream.name, stream.truncate_before, stream.max_count, stream.max_age_seconds, is_json, data
     FROM stream LEFT JOIN stream AS metastream ON metastream.name = '$$' || stream.name
+    LEFT JOIN event ON event.stream = metastream.id AND revision = (
+      SELECT max(revision) FROM event WHERE event.stream = metastream.id AND revision < ?
+    )
     WHERE metastream.id IS NOT NULL
       OR stream.max_count IS NOT NULL OR stream.max_age_seconds IS NOT NULL OR stream.truncate_before > 0`)
   const faults: string[] = []
@@ -134,7 +134,8 @@ function checkMetadata(database: DatabaseSync) {
   for (const row of streams.iterate(END_OF_STREAM)) {
     checked += 1
     if (describedBy(String(row.name)) !== undefined) continue
-    const told = row.data instanceof Uint8Array ? parseRetention(row.data) : keepEverything
+    const { data, is_json } = row
+    const told = data instanceof Uint8Array ? parseRetention({ data, isJson: is_json === 1 }) : keepEverything
     const kept = [row.truncate_before, row.max_count, row.max_age_seconds].join()
     if (kept === [told.truncateBefore, told.maxCount, told.maxAgeSeconds].join()) continue
     faults.push(`${row.name} keeps other events than its metadata say`)

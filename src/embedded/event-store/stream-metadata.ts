@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { END_OF_STREAM } from './events.ts'
+import { END_OF_STREAM, type ProposedEvent } from './events.ts'
 
 /** What of a stream's metadata decides which of its events can still be read. */
 export interface Retention {
@@ -36,10 +36,12 @@ const knownKeys = z
   .partial()
 
 /**
- * Reads `$maxCount`, `$maxAge` and `$tb` out of a `$metadata` event. As in EventStoreDB's `StreamMetadata`, a key that it
- * knows and that holds something else (1.0 is no integer) makes all of the metadata limit nothing.
+ * Reads `$maxCount`, `$maxAge` and `$tb` out of a metadata event. As in EventStoreDB's `StreamMetadata`, a key that it
+ * knows and that holds something else (1.0 is no integer) makes all of the metadata limit nothing, and so does an event
+ * that does not claim to be JSON.
  */
-export function parseRetention(data: Uint8Array): Retention {
+export function parseRetention({ isJson, data }: Pick<ProposedEvent, 'isJson' | 'data'>): Retention {
+  if (!isJson) return keepEverything
   const { data: metadata } = knownKeys.safeParse(parseExactly(data))
   if (metadata === undefined) return keepEverything
   return {
