@@ -143,14 +143,23 @@ describe.skipIf(isMissing('event store')).each(['unary', 'batch'] as const)('%s 
   })
 })
 
-test.skipIf(isMissing('event store'))(
-  'a batch append of which not all comes in time raises DeadlineExceededError',
-  async () => {
-    const stream = newStream('client-append')
-    const big = Array.from({ length: 400 }, () =>
-      jsonEvent({ type: 'Big', data: { filler: 'x'.repeat(2000) } }),
+describe.skipIf(isMissing('event store'))('what does not come through', () => {
+  test('as not all of it comes in time raises DeadlineExceededError', async () => {
+    const large = Array.from({ length: 400 }, () =>
+      jsonEvent({ type: 'Large', data: { filler: 'x'.repeat(2000) } }),
     )
-    const append = store.client.appendToStream(stream, big, { deadline: 1, batchAppendSize: 4000 })
+    const append = store.client.appendToStream(newStream(), large, { deadline: 1, batchAppendSize: 4000 })
     await expect(append).rejects.toThrow(DeadlineExceededError)
-  },
-)
+    const credentials = { username: 'admin', password: 'changeit' }
+    const unary = store.client.appendToStream(newStream(), large, { deadline: 1, credentials })
+    await expect(unary).rejects.toThrow(DeadlineExceededError)
+  })
+
+  test('as one event is larger than a message may be fails, and what is sent next does not', async () => {
+    const stream = newStream('client-append')
+    const huge = binaryEvent({ type: 'Huge', data: new Uint8Array(17 * 1024 * 1024) })
+    await expect(store.client.appendToStream(stream, huge)).rejects.toThrow()
+    const next = await store.client.appendToStream(stream, someEvents(1), { expectedRevision: NO_STREAM })
+    expect(next).toMatchObject({ success: true })
+  })
+})
