@@ -1,17 +1,20 @@
 import type { z } from 'zod'
 import type { LedgerFault } from '../../../ledger/errors.ts'
 
+/** What can be wrong with a record, whatever the ledger holds. */
+export const recordFaults = [
+  'no-value',
+  'too-large',
+  'unsupported-content-type',
+  'not-json',
+  'invalid-cloudevent',
+  'invalid-report',
+  'foreign-provenance',
+  'internal-error',
+] as const
+
 /** Why a record is not taken: what is wrong with it, or what the ledger said. */
-export type RejectionReason =
-  | 'no-value'
-  | 'too-large'
-  | 'unsupported-content-type'
-  | 'not-json'
-  | 'invalid-cloudevent'
-  | 'invalid-report'
-  | 'foreign-provenance'
-  | 'internal-error'
-  | LedgerFault['code']
+export type RejectionReason = (typeof recordFaults)[number] | LedgerFault['code']
 
 /** The record cannot be taken, now or later. The message is a sentence that tells its sender what to do. */
 export class Rejection extends Error {
