@@ -1,17 +1,24 @@
-/** How fast the publisher catches up, beside bare kafkajs that sends the very same records in transactions of the same size. */
+/**
+ * How fast the publisher catches up on the embedded node's events through the ledger's own subscription, beside bare kafkajs that sends the
+ * very same records in the same transactions.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type IHeaders, Kafka, logLevel, type Message, type TopicMessages } from 'kafkajs'
-import { pino } from 'pino'
+import { startEventStoreNode } from '../src/embedded/event-store/node.ts'
 import { connectKafka } from '../src/integrations/kafka/connection.ts'
 import { openPublisher } from '../src/integrations/kafka/publisher.ts'
 import { ensureTopics } from '../src/integrations/kafka/topics.ts'
-import type { LedgerRecord } from '../src/ledger/event.ts'
-import type { Subscribe } from '../src/ledger/ledger.ts'
-import { syntheticHistory } from './kafka-history.ts'
+import type { Ledger } from '../src/ledger/ledger.ts'
+import { openLedger } from '../src/ledger/open.ts'
+import { writeHistory } from './bulk-history.ts'
+import { silent } from './silent.ts'
 
-const transactionEvents = 2_000
+const eventsEach = 5
 const rounds = 3
-/** What gets the code compiled before it is measured, on both sides. */
-const warmUpEvents = 20_000
 
 export interface CatchUpOfPublisher {
   readonly events: number
@@ -19,6 +26,8 @@ export interface CatchUpOfPublisher {
   readonly published: number
   readonly bare: number
   readonly ratio: number
+  /** Events in a transaction, on average. */
+  readonly transactionEvents: number
 }
 
 export async function measurePublisherCatchUp(
@@ -26,75 +35,85 @@ export async function measurePublisherCatchUp(
   databaseUrl: string,
   events = 100_000,
 ): Promise<CatchUpOfPublisher> {
-  const records = syntheticHistory(events)
-  const warmUp = records.slice(0, warmUpEvents)
-  await publishAll(brokers, databaseUrl, warmUp, 'warm-up.')
-  await sendAll(brokers, await transactionsOf(brokers, 'warm-up.'), 'bare-warm-up.')
-
-  const published: number[] = []
-  const bare: number[] = []
-  for (let round = 0; round < rounds; round++) {
-    published.push(events / (await publishAll(brokers, databaseUrl, records, `ours-${round}.`)))
-    const transactions = await transactionsOf(brokers, `ours-${round}.`)
-    bare.push(events / (await sendAll(brokers, transactions, `bare-${round}.`)))
+  const dataDir = await mkdtemp(join(tmpdir(), 'incident-ledger-bench-'))
+  const secret = randomUUID()
+  await writeHistory({ dataDir, secret, incidents: events / eventsEach, eventsEach })
+  const node = await startEventStoreNode({ dataDir })
+  const ledger = await openLedger({
+    eventStoreUrl: node.url,
+    secret: { current: { version: 1, value: secret }, previous: [] },
+    log: silent,
+  })
+  try {
+    const published: number[] = []
+    const bare: number[] = []
+    let transactionEvents = Number.NaN
+    // The first round, which gets the code compiled on both sides, is not counted.
+    for (let round = 0; round <= rounds; round++) {
+      const ours = events / (await publishAll({ brokers, databaseUrl, ledger, events }, `ours-${round}.`))
+      const transactions = await transactionsOf(brokers, `ours-${round}.`)
+      const theirs = events / (await sendAll(brokers, transactions, `bare-${round}.`))
+      transactionEvents = events / transactions.length
+      if (round === 0) continue
+      published.push(ours)
+      bare.push(theirs)
+    }
+    const medians = { published: median(published), bare: median(bare) }
+    return { events, ...medians, ratio: medians.published / medians.bare, transactionEvents }
+  } finally {
+    await ledger.close()
+    await node.close()
+    await rm(dataDir, { recursive: true, force: true })
   }
-  const medians = { published: median(published), bare: median(bare) }
-  return { events, ...medians, ratio: medians.published / medians.bare }
 }
 
-/** Seconds from when it leads until the last commit. */
+/** Seconds from when it has found its position, at the beginning, until the last commit. */
 async function publishAll(
-  brokers: readonly string[],
-  databaseUrl: string,
-  records: readonly LedgerRecord[],
+  place: {
+    readonly brokers: readonly string[]
+    readonly databaseUrl: string
+    readonly ledger: Ledger
+    readonly events: number
+  },
   topicPrefix: string,
 ): Promise<number> {
+  const { brokers, databaseUrl, ledger, events } = place
+  const settings = { brokers, topicPrefix }
+  const publisher = openPublisher({ settings, databaseUrl, ledger, log: silent })
   const stop = new AbortController()
-  const log = pino({ level: 'warn' })
-  let began = 0
-  const subscribe: Subscribe = async function* ({ batchSize }) {
-    began = performance.now()
-    for (let start = 0; start < records.length; start += batchSize) {
-      const batch = records.slice(start, start + batchSize)
-      yield { records: batch, caughtUp: start + batch.length === records.length }
-    }
-    // The last batch is committed before more is asked for.
-    ended.resolve(performance.now())
-  }
-  const ended = Promise.withResolvers<number>()
-  const history = { events: async () => [] }
-  const ledger = { subscribe, readAt: async () => undefined, history }
-  const publisher = openPublisher({ settings: { brokers, topicPrefix }, databaseUrl, ledger, log })
   const publishing = publisher.publish(stop.signal)
-  const seconds = ((await ended.promise) - began) / 1_000
+  while (publisher.health().publishedIndex === null) await delay(1)
+  const began = performance.now()
+  while (publisher.health().publishedIndex !== events - 1) await delay(1)
+  const seconds = (performance.now() - began) / 1_000
   stop.abort()
   await publishing
   return seconds
 }
 
-/** What was published, as it lies in Kafka, by the transactions it came in. */
+/** What was published, as it lies in Kafka, by the transactions it came in: each ends at a position. */
 async function transactionsOf(
   brokers: readonly string[],
   topicPrefix: string,
 ): Promise<readonly (readonly TopicMessages[])[]> {
-  const [events, states, positions] = await Promise.all(
+  const [events = [], states = [], positions = []] = await Promise.all(
     ['incidents.events', 'incidents.state', 'incidents.publisher'].map((name) =>
       everythingIn(brokers, `${topicPrefix}${name}`),
     ),
   )
-  const transactions: { events: Message[]; state: Message[]; publisher: Message[] }[] = []
-  const at = (index: number) => {
-    const n = Math.floor(index / transactionEvents)
-    transactions[n] ??= { events: [], state: [], publisher: [] }
-    return transactions[n]
+  const ordered = (messages: readonly Message[]) =>
+    messages
+      .map((message) => ({ message, index: indexOf(message) }))
+      .sort((one, other) => one.index - other.index)
+  const [ofEvents, ofStates] = [ordered(events), ordered(states)]
+  const upTo = (messages: ReturnType<typeof ordered>, last: number) => {
+    const end = messages.findIndex(({ index }) => index > last)
+    return messages.splice(0, end === -1 ? messages.length : end).map(({ message }) => message)
   }
-  for (const message of events ?? []) at(indexOf(message)).events.push(message)
-  for (const message of states ?? []) at(indexOf(message)).state.push(message)
-  for (const message of positions ?? []) at(indexOf(message)).publisher.push(message)
-  return transactions.map(({ events, state, publisher }) => [
-    { topic: 'incidents.events', messages: events },
-    { topic: 'incidents.state', messages: state },
-    { topic: 'incidents.publisher', messages: publisher },
+  return ordered(positions).map(({ message, index }) => [
+    { topic: 'incidents.events', messages: upTo(ofEvents, index) },
+    { topic: 'incidents.state', messages: upTo(ofStates, index) },
+    { topic: 'incidents.publisher', messages: [message] },
   ])
 }
 
@@ -109,7 +128,7 @@ async function sendAll(
   transactions: readonly (readonly TopicMessages[])[],
   topicPrefix: string,
 ): Promise<number> {
-  const admin = connectKafka({ brokers, topicPrefix }, pino({ level: 'silent' })).admin()
+  const admin = connectKafka({ brokers, topicPrefix }, silent).admin()
   await admin.connect()
   await ensureTopics(admin, ['events', 'state', 'publisher'], topicPrefix)
   await admin.disconnect()

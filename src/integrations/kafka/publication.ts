@@ -1,5 +1,5 @@
 import { setInterval } from 'node:timers/promises'
-import type { Admin, Kafka, TopicMessages } from 'kafkajs'
+import type { Kafka, Message } from 'kafkajs'
 import type { IncidentId } from '../../aggregates/incident/index.ts'
 import type { LedgerRecord } from '../../ledger/event.ts'
 import type { IncidentHistory } from '../../ledger/ledger.ts'
@@ -7,13 +7,12 @@ import type { Checkpoint } from '../../projections/checkpoint.ts'
 import { projectBatch } from '../../projections/incident-projection.ts'
 import type { Term } from '../../projections/leadership.ts'
 import type { Projecting, Projection } from '../../projections/projector.ts'
-import { ProjectorStopped } from '../../projections/projector-stopped.ts'
-import { type Extent, extentsOf, readCommitted } from './committed.ts'
+import { extentsOf } from './committed.ts'
 import { type LatestStates, openLatestStates } from './latest-states.ts'
 import { eventMessage, stateMessage } from './messages.ts'
-import { type Position, positionMessage, readPosition } from './position.ts'
-import { ensureTopics, topicName } from './topics.ts'
-import { Fenced, openTransactions, type Transactions } from './transactions.ts'
+import { type Position, positionMessage } from './position.ts'
+import { openSession, type Session, wayOut } from './session.ts'
+import { Fenced } from './transactions.ts'
 
 export interface PublicationOptions {
   readonly kafka: Kafka
@@ -49,7 +48,7 @@ export function publication(options: PublicationOptions): Projection {
     batchSize,
     foreign,
     async checkpoint(term) {
-      const session = await told(openSession(options))
+      const session = await told(openSession(options.kafka, options.topicPrefix))
       sessions.set(term, session)
       onceAborted(term.signal, () => void session.close())
       options.onPublished(session.position.index)
@@ -60,120 +59,6 @@ export function publication(options: PublicationOptions): Projection {
       if (session === undefined) throw new Error('a term begins with its checkpoint')
       return publishing(term, session, options)
     },
-  }
-}
-
-/** What a term has in Kafka: the producer that has fenced the others, and the position as it was found after that. */
-interface Session {
-  readonly transactions: Transactions
-  readonly admin: Admin
-  readonly topics: Topics
-  readonly position: Position
-  /** The offset after the position in its topic. */
-  readonly end: bigint
-  /** What the session's end waits for. */
-  underWay: Promise<unknown>
-  readonly close: () => Promise<void>
-}
-
-interface Topics {
-  readonly events: string
-  readonly state: string
-  readonly publisher: string
-}
-
-async function openSession({ kafka, topicPrefix }: PublicationOptions): Promise<Session> {
-  await using opening = new AsyncDisposableStack()
-  const admin = kafka.admin()
-  opening.defer(() => admin.disconnect())
-  await admin.connect()
-  const counts = await ensureTopics(admin, ['events', 'state', 'publisher'], topicPrefix)
-  const topics = {
-    events: topicName('events', topicPrefix),
-    state: topicName('state', topicPrefix),
-    publisher: topicName('publisher', topicPrefix),
-  }
-  const partitions = new Map([
-    [topics.events, counts.events],
-    [topics.state, counts.state],
-    [topics.publisher, counts.publisher],
-  ])
-  const transactions = await openTransactions(kafka, topics.publisher, partitions)
-  opening.defer(() => transactions.close())
-
-  const { position, end } = await readPosition(kafka, admin, topics.publisher)
-  const extents = {
-    events: await extentsOf(admin, topics.events),
-    state: await extentsOf(admin, topics.state),
-  }
-  if (position) {
-    checkPartitions(position, counts, topics)
-    if (position.index >= 0) checkNotEmptied(position, extents, topics)
-  } else await checkNew(kafka, admin, topics, extents)
-
-  const opened = opening.move()
-  const session: Session = {
-    transactions,
-    admin,
-    topics,
-    position: position ?? { index: -1, partitions: { events: counts.events, state: counts.state } },
-    end,
-    underWay: Promise.resolve(),
-    close: async () => {
-      await session.underWay.catch(() => {})
-      // A cluster that is gone has nothing to be told.
-      await opened.disposeAsync().catch(() => {})
-    },
-  }
-  return session
-}
-
-const wayOut =
-  'To publish everything from the first event again, run incident-ledger republish, which tells first what that repeats.'
-
-function checkPartitions(
-  { partitions }: Position,
-  counts: { readonly events: number; readonly state: number },
-  topics: Topics,
-): void {
-  for (const role of ['events', 'state'] as const) {
-    if (counts[role] === partitions[role]) continue
-    throw new ProjectorStopped(
-      `${topics[role]} has ${counts[role]} partitions, but had ${partitions[role]} when it was published to last: an incident's ` +
-        `next event would go to another partition than those before it, and their order be lost. Nothing is published. ${wayOut}`,
-    )
-  }
-}
-
-type Extents = Readonly<Record<'events' | 'state', readonly Extent[]>>
-
-/** Offsets never go back: a topic whose partitions all end at 0 was made anew. */
-function checkNotEmptied(position: Position, extents: Extents, topics: Topics): void {
-  for (const role of ['events', 'state'] as const) {
-    if (extents[role].some(({ end }) => end > 0n)) continue
-    throw new ProjectorStopped(
-      `${topics.publisher} says that the ledger is published up to its event ${position.index}, but ${topics[role]} has never had a ` +
-        `record: it was deleted and made anew. Nothing is published. ${wayOut}`,
-    )
-  }
-}
-
-/** Without a position there must be nothing. What a publisher left uncommitted that died in its very first transaction is nothing. */
-async function checkNew(kafka: Kafka, admin: Admin, topics: Topics, extents: Extents): Promise<void> {
-  for (const role of ['events', 'state'] as const) {
-    const topic = topics[role]
-    let found = extents[role].some(({ low }) => low > 0n)
-    if (!found) {
-      await readCommitted({ kafka, admin, topic, extents: extents[role] }, () => {
-        found = true
-        return 'enough'
-      })
-    }
-    if (!found) continue
-    throw new ProjectorStopped(
-      `${topic} has records, but ${topics.publisher} does not say how far they go: it was deleted, or they are another's. Nothing is ` +
-        `published. Delete ${topics.events} and ${topics.state} to begin with empty topics. ${wayOut}`,
-    )
   }
 }
 
@@ -194,43 +79,62 @@ function publishing(
   let taken = session.position
   let end = session.end
   let transactions = 0
+  let underWay: Promise<void> | undefined
+  let next: Content | typeof nothing = nothing
 
-  const failed = (error: unknown) => {
-    if (!term.signal.aborted) onFailure(error)
-    term.end(error)
-  }
-  const transact = async (topics: readonly TopicMessages[], position: Position) => {
-    const last = await session.transactions.commit(topics)
-    // The transaction's marker comes after it.
-    end = last + 2n
-    onPublished(position.index)
-  }
   keepLooking().catch(failed)
-
   return {
     checkpoint: () => taken,
-    async apply({ records, caughtUp }) {
-      const { topics, position } = await composed(states, records, taken, session.topics)
-      // One at a time; what comes next is prepared meanwhile.
-      await session.underWay
-      taken = position
-      if (topics.length > 0) {
-        transactions += 1
-        const underWay = transact(topics, position)
-        underWay.catch(failed)
-        session.underWay = underWay
-        // Live, waiting lets the next batch grow.
-        if (caughtUp) await underWay
-      } else onPublished(position.index)
+    /** What it is given while a transaction is under way goes into the next one, so that these grow with what there is to do. */
+    async apply({ records }) {
+      const added = await composed(states, records, taken)
+      while (underWay !== undefined && next.events.length + added.events.length > batchSize) await underWay
+      taken = added.position
+      next = joined(next, added)
+      if (underWay === undefined) begin()
       return true
     },
+  }
+
+  function begin(): void {
+    if (next.position === undefined || term.signal.aborted) return
+    const { events, states: latest, position } = next
+    next = nothing
+    if (events.length === 0) {
+      onPublished(position.index)
+      return
+    }
+    transactions += 1
+    underWay = transact(events, [...latest.values()], position).then(() => {
+      underWay = undefined
+      onPublished(position.index)
+      begin()
+    })
+    underWay.catch(failed)
+    session.underWay = underWay
+  }
+
+  async function transact(events: Message[], latest: Message[], position: Position): Promise<void> {
+    const { topics } = session
+    const last = await session.transactions.commit([
+      { topic: topics.events, messages: events },
+      { topic: topics.state, messages: latest },
+      { topic: topics.publisher, messages: [positionMessage(position)] },
+    ])
+    // The transaction's marker comes after it.
+    end = last + 2n
+  }
+
+  function failed(error: unknown): void {
+    if (!term.signal.aborted) onFailure(error)
+    term.end(error)
   }
 
   /** Who writes nothing is not refused: an idle leader would not hear that it was fenced, or that Kafka is gone. */
   async function keepLooking(): Promise<void> {
     const { admin, topics } = session
     for await (const _ of setInterval(lookIntervalMs, undefined, { signal: term.signal })) {
-      await session.underWay
+      if (underWay !== undefined) continue
       const before = transactions
       const [extent] = await extentsOf(admin, topics.publisher)
       if (transactions !== before || extent === undefined) continue
@@ -239,26 +143,48 @@ function publishing(
   }
 }
 
-/** The records of one transaction; none where the batch has no event of an incident. */
+/** What a transaction consists of. */
+interface Content {
+  readonly events: Message[]
+  /** The latest of each incident. */
+  readonly states: ReadonlyMap<IncidentId, Message>
+  readonly position: Position
+}
+
+const nothing: Omit<Content, 'position'> & { readonly position?: undefined } = {
+  events: [],
+  states: new Map(),
+}
+
+function joined(content: Content | typeof nothing, added: Content): Content {
+  if (content.events.length === 0) return added
+  return {
+    events: content.events.concat(added.events),
+    states: new Map([...content.states, ...added.states]),
+    position: added.position,
+  }
+}
+
+/** What a batch of the ledger comes to; without events where none of it is of an incident. */
 async function composed(
-  states: LatestStates,
+  latestStates: LatestStates,
   records: readonly LedgerRecord[],
   from: Position,
-  topics: Topics,
-): Promise<{ readonly topics: readonly TopicMessages[]; readonly position: Position }> {
+): Promise<Content> {
   const last = records.at(-1)
-  if (last === undefined) return { topics: [], position: from }
+  if (last === undefined) return { ...nothing, position: from }
   const first = from.index + 1
-  const { incidents } = projectBatch(await states.before(records), records, first)
-  states.keep(incidents)
+  const { incidents } = projectBatch(await latestStates.before(records), records, first)
+  latestStates.keep(incidents)
 
-  const events = []
-  const indexes = new Map<IncidentId, number>()
+  const events: Message[] = []
+  const states = new Map<IncidentId, Message>()
   for (const [n, record] of records.entries()) {
     if (record.kind !== 'incident') continue
     const { incidentId, revision } = record
     events.push(eventMessage(record, first + n))
-    if (incidents.get(incidentId)?.incident.revision === revision) indexes.set(incidentId, first + n)
+    const incident = incidents.get(incidentId)?.incident
+    if (incident?.revision === revision) states.set(incidentId, stateMessage(incident, first + n))
   }
   const position = {
     index: from.index + records.length,
@@ -266,19 +192,7 @@ async function composed(
     eventId: last.id,
     partitions: from.partitions,
   }
-  if (events.length === 0) return { topics: [], position }
-  const latest = [...indexes].flatMap(([id, index]) => {
-    const standing = incidents.get(id)
-    return standing ? [stateMessage(standing.incident, index)] : []
-  })
-  return {
-    topics: [
-      { topic: topics.events, messages: events },
-      { topic: topics.state, messages: latest },
-      { topic: topics.publisher, messages: [positionMessage(position)] },
-    ].filter(({ messages }) => messages.length > 0),
-    position,
-  }
+  return { events, states, position }
 }
 
 function onceAborted(signal: AbortSignal, act: () => void): void {

@@ -3,7 +3,7 @@ import { type Kafka, type Message, Partitioners, type Producer, type TopicMessag
 /** The producer of a term, alone under its transactional id from when it was opened until a later one is. */
 export interface Transactions {
   /**
-   * Sends all in one transaction, in order within each topic's partition.
+   * Sends all in one transaction, in order within each topic's partition. Topics without messages are left out.
    * @returns the offset of the last message of the last topic given.
    * @throws Fenced where a later producer took over; else an error after which it is not known whether the transaction came to be.
    * In each case this producer is not to be used again.

@@ -1,6 +1,6 @@
 /** A process that publishes, for tests which kill it: `node publisher-process.ts OPTIONS` (JSON); tells its health every few ms. */
 import { readFileSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { openPublisher } from '../../../src/integrations/kafka/publisher.ts'
 import { knownLedger, recordsFromJson } from './known-ledger.ts'
@@ -23,10 +23,12 @@ if (import.meta.main) {
     databaseUrl,
     ledger: {
       ...ledger,
+      // A batch when the one before it is published: each has a transaction of its own.
       async *subscribe(subscription) {
         for await (const batch of ledger.subscribe({ ...subscription, batchSize })) {
-          await setImmediate()
           yield batch
+          const last = ledger.records.findLastIndex(({ id }) => id === batch.records.at(-1)?.id)
+          while (!subscription.signal.aborted && publisher.health().publishedIndex !== last) await delay(1)
         }
       },
     },

@@ -42,7 +42,7 @@ export async function committedIn(brokers: readonly string[], topic: string): Pr
     ends.filter(({ high, low }) => high !== low).map(({ partition, high }) => [partition, BigInt(high)]),
   )
   if (open.size === 0) return []
-  const received: Received[] = []
+  const received = new Map<string, Received>()
   const consumer = kafka.consumer({ groupId: `test-${randomUUID()}`, maxWaitTimeInMs: 50 })
   const done = Promise.withResolvers<void>()
   consumer.on(consumer.events.CRASH, ({ payload }) => {
@@ -57,7 +57,8 @@ export async function committedIn(brokers: readonly string[], topic: string): Pr
   await consumer.run({
     autoCommit: false,
     eachMessage: async ({ partition, message: { offset, key, headers, value } }) => {
-      received.push({
+      // A consumer that must join again begins again.
+      received.set(`${partition} ${offset}`, {
         partition,
         offset,
         key: key?.toString(),
@@ -67,7 +68,7 @@ export async function committedIn(brokers: readonly string[], topic: string): Pr
     },
   })
   await done.promise.finally(() => consumer.disconnect())
-  return received
+  return [...received.values()]
 }
 
 export async function onAdmin<T>(
