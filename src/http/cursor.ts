@@ -30,7 +30,11 @@ export function cursorsOf<Place>(
       const dot = cursor.indexOf('.')
       const encoded = cursor.slice(0, Math.max(dot, 0))
       if (dot < 1 || !keyring.verify(purpose, signed(list, encoded), cursor.slice(dot + 1))) {
-        throw new HttpProblem('invalid-cursor')
+        throw new HttpProblem('invalid-cursor', {
+          errors: [
+            { path: '/cursor', message: 'must be one that this list gave, with these filters and this sort' },
+          ],
+        })
       }
       return place.parse(JSON.parse(Buffer.from(encoded, 'base64url').toString()))
     },

@@ -213,7 +213,7 @@ describe('a query', () => {
       'cursor=x',
       'cursor=.',
     ]) {
-      expectProblem(await call(service, 'GET', `/incidents?${query}`), 400, 'invalid-cursor')
+      expectProblem(await call(service, 'GET', `/incidents?${query}`), 400, 'invalid-cursor', '/cursor')
     }
   })
 })
