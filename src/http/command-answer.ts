@@ -8,6 +8,7 @@ import { callerOf } from './guard.ts'
 import { invalidField } from './invalid-input.ts'
 import { encodePosition } from './ledger-position.ts'
 import type { HttpMetrics } from './metrics.ts'
+import { traceparentOf } from './traceparent.ts'
 
 export interface CommandSeams {
   readonly announcements: Pick<Announcements, 'reached'>
@@ -20,11 +21,11 @@ export function commandContext(request: FastifyRequest): CommandContext {
   const { id, name } = callerOf(request)
   const expected = expectedRevision(request.headers)
   const key = idempotencyKey(request)
-  const traceparent = request.headers.traceparent
+  const traceparent = traceparentOf(request.headers)
   return {
     actor: { kind: 'access-key', id, name },
     correlationId: request.id,
-    ...(typeof traceparent === 'string' && wellFormedTrace.test(traceparent) && { traceparent }),
+    ...(traceparent !== undefined && { traceparent }),
     ...(expected !== undefined && { expectedRevision: expected }),
     ...(key !== undefined && {
       idempotency: {
@@ -64,9 +65,6 @@ async function counted(type: string, metrics: HttpMetrics, run: () => Promise<Co
     throw error
   }
 }
-
-/** W3C Trace Context, version 00 and what is compatible with it. Another form is none, as the specification asks. */
-const wellFormedTrace = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** The draft's quoted string, or the same bare; at most 255 printable ASCII characters. */
 function idempotencyKey({ headers }: FastifyRequest): string | undefined {

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
+import { traceIdOf } from './traceparent.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -12,7 +13,7 @@ declare module 'fastify' {
 }
 
 /** Answers to callers who may not: each is an audit record. */
-const refusals = new Set([401, 403, 421])
+const refusals = new Set([401, 403, 421, 429])
 /** Of requests that are told in the same words, but for how long they took and their ids. */
 const rememberedKinds = 1_000
 
@@ -29,14 +30,20 @@ export function logRequests(app: FastifyInstance, logger: Logger): void {
   app.addHook('onResponse', (request, reply, done) => {
     if (!request.isFlood) {
       const durationMs = Math.round(reply.elapsedTime * 1_000) / 1_000
-      kinds(request, reply.statusCode).info({ durationMs, correlationId: request.id }, 'request')
+      kinds(request, reply.statusCode).info({ durationMs, ...correlated(request) }, 'request')
     }
     done()
   })
   app.addHook('onRequestAbort', (request, done) => {
-    kinds(request, undefined).info({ correlationId: request.id, aborted: true }, 'request')
+    kinds(request, undefined).info({ ...correlated(request), aborted: true }, 'request')
     done()
   })
+}
+
+/** What finds the request's events, and the caller's own traces. */
+function correlated({ id, headers }: FastifyRequest) {
+  const traceId = traceIdOf(headers)
+  return { correlationId: id, ...(traceId !== undefined && { traceId }) }
 }
 
 /** Loggers that have said already, once for all requests of a kind, what the requests of that kind have in common. */

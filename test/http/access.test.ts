@@ -237,6 +237,18 @@ describe('the log', () => {
     ])
   })
 
+  test('names the trace that a caller is in', async () => {
+    const service = startService()
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await call(service, 'POST', '/incidents', aReport, { traceparent })
+    await call(service, 'GET', '/incidents', undefined, { traceparent: 'none' })
+    expect(service.lines.map(({ traceId }) => traceId)).toEqual([
+      '0af7651916cd43dd8448eb211c80319c',
+      undefined,
+    ])
+    expect(service.ledger.records[0]?.metadata.traceparent).toBe(traceparent)
+  })
+
   test('marks reads of history and refusals as audit records', async () => {
     const service = startService()
     await call(service, 'GET', '/events')
