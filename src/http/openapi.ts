@@ -96,7 +96,7 @@ const described: SwaggerTransform = (route) => {
   const byStatus = problemsByStatus(operation, parts, String(route.route.method))
   const { schema, url } = jsonSchemaTransform({
     ...route,
-    schema: { ...parts, response: { ...goodBodies(operation), ...badBodies(byStatus) } },
+    schema: { ...parts, response: together(goodBodies(operation), badBodies(byStatus)) },
   })
   return {
     url,
@@ -115,8 +115,9 @@ const described: SwaggerTransform = (route) => {
 }
 
 type Responses = Record<string, { readonly description: string } & Record<string, unknown>>
+type Bodies = Record<string, { readonly description: string; readonly content: object }>
 
-function goodBodies({ answers }: Operation): Responses {
+function goodBodies({ answers }: Operation): Bodies {
   const withBody = Object.entries(answers).filter(([, { schema }]) => schema)
   return Object.fromEntries(
     withBody.map(([status, { description, schema, mediaType = 'application/json' }]) => [
@@ -126,7 +127,7 @@ function goodBodies({ answers }: Operation): Responses {
   )
 }
 
-function badBodies(byStatus: ReadonlyMap<number, readonly ProblemSlug[]>): Responses {
+function badBodies(byStatus: ReadonlyMap<number, readonly ProblemSlug[]>): Bodies {
   return Object.fromEntries(
     [...byStatus].map(([status, slugs]) => [
       String(status),
@@ -136,6 +137,19 @@ function badBodies(byStatus: ReadonlyMap<number, readonly ProblemSlug[]>): Respo
       },
     ]),
   )
+}
+
+/** A status may be an answer of the route's own and a problem too, told apart by media type. */
+function together(good: Bodies, bad: Bodies): Bodies {
+  const shared = Object.keys(good).filter((status) => status in bad)
+  const merged = shared.map((status) => [
+    status,
+    {
+      description: [good, bad].map((bodies) => bodies[status]?.description).join('\n\n'),
+      content: { ...good[status]?.content, ...bad[status]?.content },
+    },
+  ])
+  return { ...good, ...bad, ...Object.fromEntries(merged) }
 }
 
 function withHeaders({ answers }: Operation, bodies: Responses): Responses {
