@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { ZodObject } from 'zod'
+import { accessKeyEventData } from '../../src/aggregates/access-key/index.ts'
 import {
   allowedFrom,
   incidentEventData,
-  incidentEventTypes,
   limits,
   severities,
   sources,
@@ -13,6 +13,7 @@ import {
 } from '../../src/aggregates/incident/index.ts'
 import { actorKinds, eventMetadata } from '../../src/ledger/event.ts'
 
+const eventData = { ...incidentEventData, ...accessKeyEventData }
 const page = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8')
 const sections = new Map(
   page
@@ -41,19 +42,19 @@ const schemaFields = (schema: ZodObject) =>
   )
 
 test('every event has its section, in the order of the schemas', () => {
-  const documented = [...sections.keys()].filter((heading) => /^Incident[A-Z]/.test(heading))
-  expect(documented).toEqual(incidentEventTypes)
+  const documented = [...sections.keys()].filter((heading) => /^(Incident|AccessKey)[A-Z]/.test(heading))
+  expect(documented).toEqual(Object.keys(eventData))
 })
 
-describe.each(incidentEventTypes)('%s', (type) => {
+describe.each(Object.entries(eventData))('%s', (type, schema: ZodObject) => {
   test('lists the fields of its data', () => {
-    expect(documentedFields(section(type))).toEqual(schemaFields(incidentEventData[type]))
+    expect(documentedFields(section(type))).toEqual(schemaFields(schema))
   })
 
   test('shows examples that are valid as they stand', () => {
     const shown = examples(section(type))
     expect(shown).not.toHaveLength(0)
-    for (const example of shown) expect(incidentEventData[type].parse(example)).toEqual(example)
+    for (const example of shown) expect(schema.parse(example)).toEqual(example)
   })
 })
 
