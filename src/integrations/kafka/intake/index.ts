@@ -26,8 +26,8 @@ export interface IntakeHealth {
   readonly lag: number | null
 }
 
-/** Briefly: what fails for longer is told, and is begun anew. So a stop never waits long for Kafka either. */
-const retry = { initialRetryTime: 100, retries: 3 }
+/** About 3 s: what fails for longer is told, and is begun anew. So a stop does not wait long for Kafka either. */
+const retry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 }
 const joinAgainMs = 1_000
 /** What stopped it is looked at again after this, for an operator who has mended it. */
 const lookAgainMs = 5_000

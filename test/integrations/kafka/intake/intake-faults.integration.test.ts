@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Message } from 'kafkajs'
+import kafkajs, { type Message } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Ledger } from '../../../../src/ledger/ledger.ts'
 import { openLedger } from '../../../../src/ledger/open.ts'
@@ -147,6 +147,33 @@ describe.skipIf(isMissing('Kafka broker'))('Each report is taken once', () => {
       describe: 'everything is in the ledger',
     })
     expect((await reported()).toSorted()).toEqual(all.toSorted())
+  })
+
+  test('once a topic is as it must be, and until then it says what is wrong', async () => {
+    const { report, send, run, topicPrefix, reported } = begin()
+    const topic = `${topicPrefix}incidents.reports`
+    const configOf = (value: string) => ({ name: 'cleanup.policy', value })
+    await onAdmin(broker.brokers, (admin) =>
+      admin.createTopics({ topics: [{ topic, configEntries: [configOf('compact')] }] }),
+    )
+    await using intake = run()
+    const isTold = `The topic ${topic} has cleanup.policy=compact`
+    await intake.is(
+      'says so',
+      ({ state, reason }) => state === 'stopped' && reason?.startsWith(isTold) === true,
+    )
+    await onAdmin(broker.brokers, (admin) =>
+      admin.alterConfigs({
+        validateOnly: false,
+        resources: [
+          { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries: [configOf('delete')] },
+        ],
+      }),
+    )
+    await intake.is('takes reports', ({ state }) => state === 'taking')
+    await send([report('k')])
+    await intake.is('has taken it', ({ taken }) => taken === 1)
+    expect(await reported()).toEqual(['k'])
   })
 
   test('and a record that does not fit into the topic of the rejected ones leaves its place there', async () => {
