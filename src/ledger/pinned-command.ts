@@ -2,6 +2,7 @@ import { decide, type IncidentCommand, type IncidentId } from '../aggregates/inc
 import { revisionOf } from './account.ts'
 import { appendedAnswer, firstAnswer, standingAnswer } from './answer.ts'
 import { LedgerError } from './errors.ts'
+import type { IncidentRecord } from './event.ts'
 import { type IncidentJournal, stateAfter } from './incident-journal.ts'
 import type { CommandAnswer } from './ledger.ts'
 import type { Pin, PinBoard } from './pin.ts'
@@ -33,26 +34,33 @@ export async function doPinned(
   let { pin, place }: { pin?: Pin; place: number } = { place: -1 }
   for (let plans = 1; plans <= mostPlans; plans += 1) {
     pin = { ...(await plan()), requestHash: mark.requestHash }
-    if (await pins.add(id, place, pin, request.until)) place += 1
+    const isOurs = await pins.add(id, place, pin, request.until)
+    if (isOurs) place += 1
     else ({ pin, place } = await pins.last(id))
     if (!pin) break
     mark.verify(pin.requestHash)
-    const answer = await settled(journal, pin, command)
+    // Where nobody can have done it yet, a new incident is begun without a look: that it is new is for the store to say.
+    const begins = isOurs && pin.revision < 0 && pin.answer === undefined
+    const answer = await settled(journal, pin, command, begins ? [] : undefined)
     if (answer) return answer
   }
   throw new LedgerError({ code: 'contended' })
 }
 
-/** The answer to the command as it was pinned; undefined where the target has moved on without it, so that it cannot come true. */
+/**
+ * The answer to the command as it was pinned; undefined where the target has moved on without it, so that it cannot come true.
+ * `supposed` are the target's events where they need not be read: they only feed an append, which the revision guards.
+ */
 async function settled(
   journal: IncidentJournal,
   pin: Pin,
   pinnedCommand: PinnedCommand,
+  supposed?: readonly IncidentRecord[],
 ): Promise<CommandAnswer | undefined> {
   const { target, revision, answer } = pin
   const { request, mark, command } = pinnedCommand
   if (answer?.outcome === 'refused') throw new LedgerError(answer.refusal)
-  const records = await journal.read(target)
+  const records = supposed ?? (await journal.read(target))
   if (answer) return standingAnswer(answer.outcome, target, records.slice(0, revision + 1))
   const first = firstAnswer(target, records, mark)
   if (first) return first

@@ -254,6 +254,16 @@ describe('an external key', () => {
 })
 
 describe('a pinned request', () => {
+  test('that reports something new costs two appends and no read', async () => {
+    const store = openMemoryStore()
+    const { incidents } = await ledgerOn(store)
+    const { appends, reads } = store
+    const created = await incidents.report(report(), pinned('a'))
+    expect(store.appends - appends).toBe(2)
+    expect(store.reads - reads).toBe(0)
+    expect(await incidents.report(report(), pinned('a'))).toEqual(created)
+  })
+
   test('that joined has joined for good', async () => {
     const { incidents } = await ledgerOn(openMemoryStore())
     const { incident } = await incidents.report(report({ externalKey: 'alarm' }), context())
