@@ -1,12 +1,13 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { ConfigError, readConfig } from '../src/config.ts'
 
 /** A root without `.env`, or with the one given. */
 function root(env?: string) {
   const path = mkdtempSync(join(tmpdir(), 'incident-ledger-config-'))
+  onTestFinished(() => rmSync(path, { recursive: true }))
   if (env !== undefined) writeFileSync(join(path, '.env'), env)
   return { root: path, workingDirectory: path }
 }
