@@ -32,6 +32,7 @@ describe('the door', () => {
     '/health/ready',
     '/docs',
     '/openapi.json',
+    '/asyncapi.json',
     '/problems',
     '/problems/not-found',
   ])('is open at %s', async (url) => {
