@@ -22,16 +22,18 @@ export async function extentsOf(admin: Admin, topic: string): Promise<readonly E
  * Reads what is committed in the given parts of a topic, in order within each, until `onRecord` has had enough or all is read.
  * The group that kafkajs needs for it is thrown away again.
  *
+ * @returns the highest offset, plus one, that any record of the last partition read has, committed or not; 0 where nothing was read.
  * @throws Error where the cluster cannot be read, or not in 30 s.
  */
 export async function readCommitted(
   { kafka, admin, topic, extents }: { kafka: Kafka; admin: Admin; topic: string; extents: readonly Extent[] },
   onRecord: (message: KafkaMessage) => 'more' | 'enough',
-): Promise<void> {
+): Promise<bigint> {
   const remaining = new Map(
     extents.filter(({ low, end }) => low < end).map((extent) => [extent.partition, extent]),
   )
-  if (remaining.size === 0) return
+  if (remaining.size === 0) return 0n
+  let highWatermark = 0n
   const groupId = `${topic}-reader-${randomUUID()}`
   const consumer = kafka.consumer({
     groupId,
@@ -54,7 +56,9 @@ export async function readCommitted(
     if (!payload.restart) finished.reject(payload.error)
   })
   // Told of batches too whose records are all aborted; `lastOffset` counts the transactions' markers.
-  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
+  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+    const { partition, lastOffset } = payload
+    highWatermark = BigInt(payload.highWatermark)
     const extent = remaining.get(partition)
     if (extent && BigInt(lastOffset) + 1n >= extent.end) remaining.delete(partition)
     if (remaining.size === 0) finished.resolve()
@@ -70,6 +74,7 @@ export async function readCommitted(
     })
     for (const { partition, low } of extents) consumer.seek({ topic, partition, offset: String(low) })
     await finished.promise
+    return highWatermark
   } finally {
     clearTimeout(timer)
     await consumer.disconnect()

@@ -33,12 +33,16 @@ export function positionMessage({ index, position, eventId, partitions }: Positi
 
 /**
  * The last committed position and the offset after everything in its topic; only the end of the topic is read.
- * @throws Error where what is there is none of ours.
+ *
+ * @param undecided whether there may be a transaction that is neither committed nor aborted. Once the producer is fenced there
+ *   can be none of ours: a position that is overlooked, and committed later, would repeat what it covers.
+ * @throws Error where what is there is none of ours, or is undecided and may not be.
  */
 export async function readPosition(
   kafka: Kafka,
   admin: Admin,
   topic: string,
+  { undecided }: { readonly undecided: 'allowed' | 'refused' },
 ): Promise<{ readonly position: Position | undefined; readonly end: bigint }> {
   const [extent = { partition: 0, low: 0n, end: 0n }] = await extentsOf(admin, topic)
   const { partition, low: first, end } = extent
@@ -46,10 +50,18 @@ export async function readPosition(
     const reached = end - window <= first
     const low = reached ? first : end - window
     let value: string | undefined
-    await readCommitted({ kafka, admin, topic, extents: [{ partition, low, end }] }, (message) => {
-      if (message.key?.toString() === key) value = message.value?.toString()
-      return 'more'
-    })
+    const last = await readCommitted(
+      { kafka, admin, topic, extents: [{ partition, low, end }] },
+      (message) => {
+        if (message.key?.toString() === key) value = message.value?.toString()
+        return 'more'
+      },
+    )
+    if (last > end && undecided === 'refused') {
+      throw new Error(
+        `${topic} has a transaction that is neither committed nor aborted: nothing is published until Kafka has decided it`,
+      )
+    }
     if (value !== undefined) return { position: parse(value, topic), end }
     if (reached) return { position: undefined, end }
   }

@@ -23,7 +23,7 @@ export async function openRepublication(settings: KafkaSettings, log: Logger): P
   await admin.connect()
   const counts = await ensureTopics(admin, ['events', 'state', 'publisher'], topicPrefix)
   const publisher = topicName('publisher', topicPrefix)
-  const publishedIndex = await readPosition(kafka, admin, publisher).then(
+  const publishedIndex = await readPosition(kafka, admin, publisher, { undecided: 'allowed' }).then(
     ({ position }) => position?.index,
     (error: unknown) => {
       log.warn({ err: error }, 'the publisher left no position that can be read')

@@ -48,7 +48,7 @@ export async function openSession(kafka: Kafka, topicPrefix: string): Promise<Se
   const transactions = await openTransactions(kafka, topics.publisher, partitions)
   opening.defer(() => transactions.close())
 
-  const { position, end } = await readPosition(kafka, admin, topics.publisher)
+  const { position, end } = await readPosition(kafka, admin, topics.publisher, { undecided: 'refused' })
   const extents = {
     events: await extentsOf(admin, topics.events),
     state: await extentsOf(admin, topics.state),

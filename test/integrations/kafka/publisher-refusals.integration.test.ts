@@ -138,6 +138,28 @@ describe.skipIf(isMissing('Kafka') || isMissing('Postgres'))(
       expect(publisher.health()).toEqual({ state: 'leading', publishedIndex: records.length - 1 })
     })
 
+    test('while its position may be another, until that is decided', async () => {
+      const place = await begin()
+      const producer = quietKafka(kafka.brokers).producer({
+        transactionalId: place.topic('of-someone-else'),
+        idempotent: true,
+        maxInFlightRequests: 1,
+      })
+      await producer.connect()
+      const transaction = await producer.transaction()
+      const message = { key: 'position', value: '{}' }
+      await transaction.send({ topic: place.topic('incidents.publisher'), messages: [message] })
+      await using publisher = place.run()
+      await waitFor(() => publisher.health().reason?.includes('neither committed nor aborted'), {
+        describe: 'the publisher says what it waits for',
+      })
+      expect(publisher.health()).toMatchObject({ state: 'waiting', publishedIndex: null })
+      await transaction.abort()
+      await publisher.published(records.length - 1)
+      await producer.disconnect()
+      expect(await place.events()).toBe(records.length)
+    })
+
     test('until it is sent back to the first event, and then goes on by itself', async () => {
       const place = await begin()
       await makeAnew(place, 'incidents.publisher')
