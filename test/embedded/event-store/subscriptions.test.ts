@@ -4,6 +4,7 @@ import {
   END,
   eventTypeFilter,
   type Position,
+  type ResolvedEvent,
   START,
   streamNameFilter,
 } from '@eventstore/db-client'
@@ -150,6 +151,29 @@ describe('a subscription to $all', () => {
     })
   })
 })
+
+test.each(['$all', 'a stream'])(
+  'a subscription to %s that loses touch is told so, misses nothing, and catches up',
+  async (of) => {
+    const fromPosition = await lastPosition()
+    const stream = newStream()
+    const subscription: Subscription =
+      of === '$all'
+        ? node.client.subscribeToAll({ fromPosition })
+        : node.client.subscribeToStream(stream, { fromRevision: END })
+    await once(subscription, 'caughtUp')
+    const told = [once(subscription, 'fellBehind'), once(subscription, 'caughtUp')]
+    // Nobody reads: what comes now fills the windows between client and node, and then runs out of the newest in memory.
+    const batches = Array.from({ length: 20 }, () => someEvents(700))
+    for (const batch of batches) await node.client.appendToStream(stream, batch)
+    const ids: (string | undefined)[] = []
+    subscription.on('data', ({ event }: ResolvedEvent) => void ids.push(event?.id))
+    await Promise.all(told)
+    await expect.poll(() => ids.length, { timeout: 20_000 }).toBe(14_000)
+    await subscription.unsubscribe()
+    expect(ids).toEqual(idsOf(batches.flat()))
+  },
+)
 
 describe('a subscription to a stream', () => {
   test('begins after the given revision and goes on with what comes', async () => {
