@@ -66,15 +66,23 @@ function createRoom(): PromiseWithResolvers<void> {
 function frameRun(messages: readonly Buffer[], bytes: number): Buffer {
   const [only] = messages
   if (messages.length === 1 && only !== undefined) return only
-  const framed = Buffer.allocUnsafe(bytes)
-  let at = 0
-  for (const message of messages) {
-    framed[at] = 0
-    framed.writeUInt32BE(message.length, at + 1)
-    framed.set(message, at + HEADER_BYTES)
-    at += HEADER_BYTES + message.length
+  const length = bytes - HEADER_BYTES
+  const run = length <= blank.length ? blank.subarray(0, length) : Buffer.allocUnsafe(length)
+  run.copy = (target: Uint8Array, targetStart = 0) => {
+    let at = targetStart - HEADER_BYTES
+    for (const message of messages) {
+      target[at] = 0
+      target[at + 1] = message.length >>> 24
+      target[at + 2] = message.length >>> 16
+      target[at + 3] = message.length >>> 8
+      target[at + 4] = message.length
+      target.set(message, at + HEADER_BYTES)
+      at += HEADER_BYTES + message.length
+    }
+    return length
   }
-  const run = framed.subarray(HEADER_BYTES)
-  run.copy = (target: Uint8Array, targetStart = 0) => framed.copy(target, targetStart - HEADER_BYTES)
   return run
 }
+
+/** Gives a run its length; nothing of it is ever sent. */
+const blank = Buffer.alloc(2 * RUN_BYTES)
