@@ -73,7 +73,8 @@ async function begin(term: Term, options: IncidentProjectorOptions): Promise<Pro
       }
       checkpoint = next
       standings.keep(changes.incidents)
-      if (!farBehind) await cache.refresh(entriesOf(changes.incidents))
+      // In any case, or the batch would be taken for one under way, and be withheld for good from the epoch that opens next.
+      await cache.refresh(pace.farBehind() ? new Map() : entriesOf(changes.incidents))
       announceLocally(announcementOf(checkpoint))
       pace.done()
       return true
