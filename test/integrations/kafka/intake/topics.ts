@@ -19,7 +19,13 @@ export async function sendReports(
   topicPrefix: string,
   messages: readonly Message[],
 ): Promise<void> {
-  await onAdmin(brokers, (admin) => ensureTopics(admin, ['reports', 'rejected'], topicPrefix))
+  // An intake may be making them just now, and a topic without a leader yet is none.
+  await waitFor(
+    () => onAdmin(brokers, (admin) => ensureTopics(admin, ['reports', 'rejected'], topicPrefix)),
+    {
+      describe: 'the topics are there',
+    },
+  )
   await using producer = await producerOf(brokers)
   for (let start = 0; start < messages.length; start += 500) {
     await producer.send(`${topicPrefix}incidents.reports`, messages.slice(start, start + 500))
