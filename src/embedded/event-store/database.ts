@@ -19,7 +19,7 @@ const PAGE_CACHE_KIB = 32 * 1024
 /** 32 MiB of log between checkpoints: each page that is hot in between is copied once, not thousands of times. */
 const CHECKPOINT_PAGES = 2048
 /** A backup or a check that comes or goes may hold a lock for a moment. */
-const BUSY_TIMEOUT_MS = 5000
+export const BUSY_TIMEOUT_MS = 5000
 
 /** The log's file in a node's directory. */
 export function logFile(dataDir: string): string {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import { checksum } from './checksum.ts'
+import { BUSY_TIMEOUT_MS } from './database.ts'
 import { firstReadable } from './event-reader.ts'
 import type { RecordedEvent } from './events.ts'
 import type { KnownStream, StreamChanges } from './stream-heads.ts'
@@ -22,6 +23,9 @@ export interface EventWriter {
 const PROBE_BYTES = 64 * 1024
 
 const CACHED_TYPES = 4096
+
+/** How long erased pages stay in the write-ahead log after what kept them there, a backup for one, is over. */
+const FOLD_AGAIN_MS = 500
 
 export function createEventWriter(database: DatabaseSync): EventWriter {
   const begin = database.prepare('BEGIN')
@@ -49,6 +53,7 @@ export function createEventWriter(database: DatabaseSync): EventWriter {
   const fold = database.prepare('PRAGMA main.wal_checkpoint(TRUNCATE)')
   const types = new LRUCache<string, number>({ max: CACHED_TYPES })
   let hasErasedPagesInLog = false
+  let foldingAgain: NodeJS.Timeout | undefined
 
   function transact(work: () => void): void {
     begin.run()
@@ -143,12 +148,18 @@ export function createEventWriter(database: DatabaseSync): EventWriter {
 
   /**
    * Copies the write-ahead log into the file and empties it, so that no erased page lives on in it. What was committed
-   * stays committed when this fails, on a full disk for one, or while a backup reads; the next commit tries again.
+   * stays committed when this fails, on a full disk for one, or because a backup reads; it is tried again, not waited for.
    */
   function foldLog(): void {
+    clearTimeout(foldingAgain)
     try {
+      database.exec('PRAGMA busy_timeout = 0')
       hasErasedPagesInLog = fold.get()?.busy !== 0
-    } catch {}
+    } catch {
+    } finally {
+      database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    }
+    if (hasErasedPagesInLog) foldingAgain = setTimeout(foldLog, FOLD_AGAIN_MS).unref()
   }
 
   return {
@@ -164,6 +175,7 @@ export function createEventWriter(database: DatabaseSync): EventWriter {
     },
     close() {
       foldLog()
+      clearTimeout(foldingAgain)
       database.close()
     },
   }

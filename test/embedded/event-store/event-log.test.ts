@@ -4,7 +4,12 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { EventStoreOpenError, openDatabase } from '../../../src/embedded/event-store/database.ts'
+import {
+  EventStoreOpenError,
+  logFile,
+  openDatabase,
+  openForReading,
+} from '../../../src/embedded/event-store/database.ts'
 import { createEventLog } from '../../../src/embedded/event-store/event-log.ts'
 import type { ProposedEvent } from '../../../src/embedded/event-store/events.ts'
 
@@ -61,6 +66,29 @@ test('the bytes of superseded events are gone from every file once the append is
   expect(log.tail.after(0, 10) ?? []).toEqual([])
   await log.deleteStream('vault', 'any')
   expect(stored()).not.toContain('the new one')
+  log.close()
+
+  function stored(): string {
+    return readdirSync(directory)
+      .map((name) => readFileSync(join(directory, name), 'latin1'))
+      .join()
+  }
+})
+
+test('while a backup reads, what is erased is answered at once and is gone from every file soon after', async () => {
+  const log = createEventLog(openDatabase(directory))
+  await log.append('$$vault', 'any', [{ ...event('{"$maxCount":1}'), isJson: true }])
+  await log.append('vault', 'any', [event('the old secret')])
+  const reading = openForReading(logFile(directory))
+  reading.exec('BEGIN')
+  reading.prepare('SELECT count(*) FROM event').get()
+  await log.append('vault', 'any', [event('the new one')])
+  expect(log.reader.allForwards(0).map(({ data }) => Buffer.from(data).toString())).not.toContain(
+    'the old secret',
+  )
+  reading.close()
+  await vi.waitUntil(() => !stored().includes('the old secret'), { timeout: 20_000 })
+  expect(stored()).toContain('the new one')
   log.close()
 
   function stored(): string {
