@@ -1,6 +1,6 @@
 /**
  * `node bench/kafka.ts [catch-up] [live] [idle] [rounds]`: the publisher beside bare kafkajs, on a broker of its own that the tests' start-up
- * brings along. Takes about twelve minutes; `rounds` (kills, restarts, two at once) alone eight.
+ * brings along. Takes about twelve minutes on a quiet machine, `rounds` (kills, restarts, two at once) eight of them.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

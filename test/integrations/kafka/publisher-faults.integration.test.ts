@@ -24,7 +24,7 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))(
     let relay: KafkaRelay
     let database: TestDatabase
     let directory: TemporaryDirectory
-    const records = busyHistory(1_200)
+    const records = busyHistory(600)
     const last = records.length - 1
 
     beforeAll(async () => {

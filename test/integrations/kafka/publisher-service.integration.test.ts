@@ -80,7 +80,7 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))('A service w
     )
     const { reason } = (await health()).dependencies.publisher
     expect(reason).toMatch(/./)
-    expect(await metrics()).toMatch(/^ledger_publisher_up 0$[^]*^ledger_unpublished_events 2$/m)
+    expect(await metrics()).toMatch(/^ledger_publisher_up 0$[\s\S]*^ledger_unpublished_events 2$/m)
     await report('six')
 
     await broker.restart()
