@@ -21,6 +21,8 @@ import { waitFor } from '../support/wait-for.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const page = await readFile(join(root, 'docs/kafka.md'), 'utf8')
 
+const subscribers = page.slice(page.indexOf('## Subscribers'))
+
 test('each topic is listed with its partitions and how it is cleaned up', () => {
   for (const { name, partitions, config } of Object.values(topicDefinitions)) {
     const line = page.split('\n').find((text) => text.startsWith(`| \`${name}\` |`))
@@ -76,7 +78,7 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))('A subscribe
   })
 
   async function written(language: string, name: string): Promise<string> {
-    const [, source] = new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(page) ?? []
+    const [, source] = new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(subscribers) ?? []
     expect(source?.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(24)
     const path = join(directory.path, name)
     await writeFile(path, source ?? '')
@@ -108,6 +110,8 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))('A subscribe
       if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
       await ended
     }
+    if (lines.length < expected.length)
+      throw new Error(`${program} ended with ${child.exitCode}: ${complaints}`)
     return lines.toSorted()
   }
 })
