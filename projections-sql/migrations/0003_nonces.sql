@@ -8,7 +8,6 @@ CREATE UNLOGGED TABLE ledger.nonce (
   until timestamptz NOT NULL,
   PRIMARY KEY (key_id, nonce)
 );
-CREATE INDEX nonce_until ON ledger.nonce (until);
 
 CREATE UNLOGGED TABLE ledger.nonce_memory (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
