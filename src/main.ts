@@ -83,62 +83,30 @@ export async function serve(
   const { ledger, readModel } = runtime
 
   const background = new AbortController()
-  const projecting = config.roles.has('projector') ? readModel.project(background.signal) : Promise.resolve()
-  const publisher =
-    config.kafka && config.roles.has('projector')
-      ? openPublisher({ settings: config.kafka, databaseUrl: runtime.stores.databaseUrl, ledger, log })
-      : undefined
-  const publishing = publisher?.publish(background.signal)
-  const intake =
-    config.kafka && config.roles.has('projector')
-      ? openIntake({ settings: config.kafka, ledger, log })
-      : undefined
-  const taking = intake?.take(background.signal)
-  const talking = config.telegram && config.roles.has('projector') && talk(config.telegram)
+  const { signal } = background
+  const projecting = config.roles.has('projector') ? readModel.project(signal) : Promise.resolve()
+  const integrations = config.roles.has('projector') ? integrate(config, runtime, log, signal) : undefined
   running.defer(async () => {
     background.abort()
-    await Promise.all([projecting, publishing, taking, talking])
+    await Promise.all([projecting, integrations?.ended])
   })
 
+  const door = running.use(await openDoor(config, runtime, log, signal))
   // Every process can be watched: it opens a port whether it serves the API or not.
   const build = config.roles.has('api') ? buildApp : buildMonitoringApp
-  const directory = openAccessKeyDirectory(ledger.accessKeys, background.signal)
-  await directory.loaded
-  const nonces = config.redisUrl
-    ? openNoncesInRedis(config.redisUrl, log, Date.now)
-    : openNoncesInPostgres(runtime.stores.databaseUrl, log)
-  running.defer(() => nonces.close())
-  const rates =
-    config.redisUrl && openRedisConnection({ url: config.redisUrl, commandTimeoutMs: redisTimeoutMs, log })
-  if (rates) running.defer(() => rates.close())
-  const accessKeys = await openAccessKeys({
-    configured: config.accessKey,
-    directory,
-    keyFile: config.accessKeysFile,
-    clock: Date.now,
-    onError: (error) => log.error({ err: error }, 'the access key file was not taken'),
-  })
-  running.defer(() => accessKeys.close())
   const app = await build({
+    ...door.dependencies,
     incidents: ledger.incidents,
     history: ledger.history,
     queries: readModel.queries,
     announcements: readModel.announcements,
-    accessKeys,
-    register: ledger.accessKeys,
-    directory,
-    nonces,
-    rateRedis: rates ? rates.redis : undefined,
-    trustedProxies: config.trustedProxies,
     keyring: ledger.keyring,
     health: async () => {
       const [eventStore, projected] = await Promise.all([ledger.health(healthTimeoutMs), readModel.health()])
-      return { eventStore, readModel: projected, publisher: publisher?.health(), intake: intake?.health() }
+      return { eventStore, readModel: projected, ...integrations?.health() }
     },
     metrics: new Registry(),
     logger: log,
-    hostNames: [config.host, ...(config.publicUrl ? [config.publicUrl.hostname] : [])],
-    publicOrigin: config.publicUrl?.origin,
     clock: Date.now,
     version,
     asyncApi: asyncApiDocument({
@@ -155,19 +123,63 @@ export async function serve(
   const died = await Promise.race([aborted(stop), runtime.stores.died])
   if (died) throw died
   log.info('stopping')
+}
 
-  function talk(telegram: NonNullable<Config['telegram']>): Promise<void> {
-    const kafka = config.kafka && {
-      client: connectKafka(config.kafka, log),
-      reportsTopic: topicName('reports', config.kafka.topicPrefix),
+/** Kafka out and in, and the bot, as far as they are configured. They end with the signal. */
+function integrate(config: Config, { ledger, readModel, stores }: Runtime, log: Logger, signal: AbortSignal) {
+  const { kafka, telegram, publicUrl } = config
+  const { databaseUrl } = stores
+  const publisher = kafka && openPublisher({ settings: kafka, databaseUrl, ledger, log })
+  const intake = kafka && openIntake({ settings: kafka, ledger, log })
+  const { queries } = readModel
+  const talk = (bot: NonNullable<Config['telegram']>) => {
+    const reports = kafka && {
+      client: connectKafka(kafka, log),
+      reportsTopic: topicName('reports', kafka.topicPrefix),
     }
-    const { publicUrl } = config
-    const { databaseUrl } = runtime.stores
-    const { queries } = readModel
-    return runTelegram(
-      { ...telegram, ledger, queries, databaseUrl, kafka, publicUrl, log },
-      background.signal,
-    )
+    return runTelegram({ ...bot, ledger, queries, databaseUrl, kafka: reports, publicUrl, log }, signal)
+  }
+  return {
+    ended: Promise.all([publisher?.publish(signal), intake?.take(signal), telegram && talk(telegram)]),
+    health: () => ({ publisher: publisher?.health(), intake: intake?.health() }),
+  }
+}
+
+/** What HTTP asks of those who come: their keys, that a signature was not used before, how often, and by which name. */
+async function openDoor(config: Config, { ledger, stores }: Runtime, log: Logger, signal: AbortSignal) {
+  const { redisUrl, host, publicUrl } = config
+  await using opening = new AsyncDisposableStack()
+  const directory = openAccessKeyDirectory(ledger.accessKeys, signal)
+  await directory.loaded
+  const nonces = redisUrl
+    ? openNoncesInRedis(redisUrl, log, Date.now)
+    : openNoncesInPostgres(stores.databaseUrl, log)
+  opening.defer(() => nonces.close())
+  const rates = redisUrl
+    ? openRedisConnection({ url: redisUrl, commandTimeoutMs: redisTimeoutMs, log })
+    : undefined
+  opening.defer(async () => rates?.close())
+  const accessKeys = await openAccessKeys({
+    configured: config.accessKey,
+    directory,
+    keyFile: config.accessKeysFile,
+    clock: Date.now,
+    onError: (error) => log.error({ err: error }, 'the access key file was not taken'),
+  })
+  opening.defer(() => accessKeys.close())
+  const opened = opening.move()
+  return {
+    dependencies: {
+      accessKeys,
+      register: ledger.accessKeys,
+      directory,
+      nonces,
+      rateRedis: rates?.redis,
+      trustedProxies: config.trustedProxies,
+      hostNames: [host, ...(publicUrl ? [publicUrl.hostname] : [])],
+      publicOrigin: publicUrl?.origin,
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
