@@ -1,13 +1,5 @@
 import helmet from '@fastify/helmet'
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  type RawReplyDefaultExpression,
-  type RawRequestDefaultExpression,
-  type RawServerDefault,
-} from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import { clientErrorHandler, refuseExpectation } from './client-errors.ts'
@@ -21,6 +13,7 @@ import { type EventFeed, openEventFeed } from './event-feed.ts'
 import { problemOf } from './faults.ts'
 import { fenceOff } from './fence.ts'
 import { guardRoutes } from './guard.ts'
+import type { App } from './instance.ts'
 import { invalidInput } from './invalid-input.ts'
 import { parseJsonBody } from './json-body.ts'
 import { showingPosition } from './ledger-position.ts'
@@ -48,14 +41,6 @@ import { problemPages } from './routes/problem-pages.ts'
 import { serviceDocuments } from './routes/service-documents.ts'
 import { stats } from './routes/stats.ts'
 import { openSignedRequests, requireSignedBody } from './signed-requests/check.ts'
-
-export type App = FastifyInstance<
-  RawServerDefault,
-  RawRequestDefaultExpression,
-  RawReplyDefaultExpression,
-  FastifyBaseLogger,
-  ZodTypeProvider
->
 
 /** As many callers of /health as may come: its parts are asked this often at most. */
 const healthForMs = 500

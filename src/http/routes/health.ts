@@ -2,9 +2,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { AccessKeys } from '../access-keys.ts'
 import { healthAnswer } from '../answers.ts'
-import type { App } from '../app.ts'
 import { type HealthReport, unpublishedEvents } from '../dependencies.ts'
 import { keyOf } from '../guard.ts'
+import type { App } from '../instance.ts'
 import { operation } from '../operation.ts'
 
 export interface HealthSeams {

@@ -1,10 +1,10 @@
 import { reportBody } from '../../aggregates/incident/index.ts'
 import type { IncidentCommands } from '../../ledger/ledger.ts'
 import { incidentAnswer } from '../answers.ts'
-import type { App } from '../app.ts'
 import { answerCommand, type CommandSeams, commandContext } from '../command-answer.ts'
 import * as examples from '../examples.ts'
 import { callerOf } from '../guard.ts'
+import type { App } from '../instance.ts'
 import { operation } from '../operation.ts'
 
 const body = reportBody.meta({ id: 'Report', examples: [examples.report] })

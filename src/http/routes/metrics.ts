@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
-import type { App } from '../app.ts'
+import type { App } from '../instance.ts'
 import { operation } from '../operation.ts'
 
 /** GET /metrics */

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { App } from '../app.ts'
+import type { App } from '../instance.ts'
 import { pagePolicy } from '../openapi.ts'
 import { operation } from '../operation.ts'
 import { HttpProblem, type ProblemSlug, problemSlugs, problems } from '../problems.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { App } from '../app.ts'
+import type { App } from '../instance.ts'
 import { operation } from '../operation.ts'
 
 /** GET /openapi.json, GET /asyncapi.json, and the way from / to the docs. */
