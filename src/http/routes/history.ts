@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type IncidentId, incidentId } from '../../aggregates/incident/index.ts'
-import type { IncidentRecord } from '../../ledger/event.ts'
 import type { IncidentHistory, Keyring } from '../../ledger/ledger.ts'
+import { listedEvent } from '../../projections/listed-event.ts'
 import { type Queries, ReadModelError } from '../../projections/read-model.ts'
 import { historyAnswer } from '../answers.ts'
 import { cursorsOf } from '../cursor.ts'
@@ -43,7 +43,7 @@ export function incidentHistory(
       const [records, indexes] = await Promise.all([history.events(id), knownIndexes(id)])
       return records
         .slice(after + 1, after + 1 + limit)
-        .map((record) => listed(record, indexes.get(record.revision)))
+        .map((record) => listedEvent(record, indexes.get(record.revision) ?? null))
     }
     const json = await keysetPage(query, id, cursors, find, ({ revision }) => revision)
     return reply.type('application/json; charset=utf-8').send(json)
@@ -57,20 +57,5 @@ export function incidentHistory(
       if (error instanceof ReadModelError) return new Map()
       throw error
     }
-  }
-}
-
-function listed({ id, incidentId, revision, event, metadata }: IncidentRecord, index: number | undefined) {
-  return {
-    index: index ?? null,
-    id,
-    incidentId,
-    revision,
-    type: event.type,
-    at: event.at,
-    recordedAt: event.recordedAt,
-    actor: metadata.actor,
-    correlationId: metadata.$correlationId,
-    data: event.data,
   }
 }

@@ -3,7 +3,7 @@ import type { IHeaders, Message } from 'kafkajs'
 import type { Incident } from '../../aggregates/incident/index.ts'
 import type { IncidentRecord } from '../../ledger/event.ts'
 import { incidentJson } from '../../projections/incident-rows.ts'
-import type { ListedEvent } from '../../projections/read-model.ts'
+import { listedEvent } from '../../projections/listed-event.ts'
 
 /** What the CloudEvents' `source` is; with it an event's id, a UUID, is unique. */
 const source = '/incidents'
@@ -17,18 +17,7 @@ const json = 'application/json'
 export function eventMessage(record: IncidentRecord, index: number): Message {
   const { id, incidentId, revision, event, metadata } = record
   const { traceparent } = metadata
-  const shown: ListedEvent = {
-    index,
-    id,
-    incidentId,
-    revision,
-    type: event.type,
-    at: event.at,
-    recordedAt: event.recordedAt,
-    actor: metadata.actor,
-    correlationId: metadata.$correlationId,
-    data: event.data,
-  }
+  const shown = listedEvent(record, index)
   const cloudEvent = new CloudEvent({
     id,
     source,

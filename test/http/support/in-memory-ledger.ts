@@ -2,6 +2,7 @@
  * A ledger and a read model in memory, as the HTTP layer sees them: the real aggregate decides, everything else is plain
  * maps. Announcements can be held back, and each part can be made to fail.
  */
+
 import { randomUUID } from 'node:crypto'
 import {
   decide,
@@ -26,7 +27,8 @@ import type {
   IncidentHistory,
   Moment,
 } from '../../../src/ledger/ledger.ts'
-import type { Announced, Announcements, ListedEvent, Queries } from '../../../src/projections/read-model.ts'
+import { listedEvent } from '../../../src/projections/listed-event.ts'
+import type { Announced, Announcements, Queries } from '../../../src/projections/read-model.ts'
 import { memoryQueries } from './in-memory-queries.ts'
 
 export interface InMemoryLedger {
@@ -197,7 +199,7 @@ export function inMemoryLedger(clock: () => number): InMemoryLedger {
         const state = announcedState(id)
         return isReported(state) ? [state] : []
       }),
-    events: () => records.slice(0, announcedIndex + 1).map(listedAt),
+    events: () => records.slice(0, announcedIndex + 1).map(listedEvent),
     failing: () => failing.queries,
     asked,
   })
@@ -245,19 +247,4 @@ function isYoung(moment: Moment, nowMs: number): boolean {
 function positionAt(index: number): LedgerPosition {
   const place = BigInt(index + 1) * 100n
   return { commit: place, prepare: place }
-}
-
-function listedAt({ id, incidentId, revision, event, metadata }: IncidentRecord, index: number): ListedEvent {
-  return {
-    index,
-    id,
-    incidentId,
-    revision,
-    type: event.type,
-    at: event.at,
-    recordedAt: event.recordedAt,
-    actor: metadata.actor,
-    correlationId: metadata.$correlationId,
-    data: event.data,
-  }
 }
