@@ -5,7 +5,7 @@ import {
   type AccessKeyId,
   type IssueBody,
   issueBody,
-  opensAt,
+  standingAt,
 } from '../aggregates/access-key/index.ts'
 import type { KeyContext, Ledger } from '../ledger/ledger.ts'
 import { openAccessKeyDirectory } from '../projections/access-key-directory.ts'
@@ -78,8 +78,7 @@ export async function revokeKey(id: AccessKeyId, { ledger, terminal, json }: Key
 
 function shown(key: AccessKey) {
   const { id, name, scopes, expiresAt, requiresSignature, issuedAt, updatedAt } = key
-  const isOpen = opensAt(key, new Date().toISOString())
-  const status = key.status === 'revoked' ? 'revoked' : isOpen ? 'active' : 'expired'
+  const status = standingAt(key, new Date().toISOString())
   return { id, name, status, scopes, expiresAt, requiresSignature, issuedAt, updatedAt }
 }
 

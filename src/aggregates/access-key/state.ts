@@ -5,7 +5,7 @@ export interface Unissued {
 }
 
 export interface AccessKey {
-  /** `active` keys may still have expired: see `opensAt`. */
+  /** `active` keys may still have expired: see `standingAt`. */
   readonly status: 'active' | 'revoked'
   readonly id: AccessKeyId
   readonly name: string
@@ -29,7 +29,7 @@ export function isIssued(state: AccessKeyState): state is AccessKey {
   return state.status !== 'unissued'
 }
 
-/** Whether the key opens anything at the moment, ISO 8601 in UTC with milliseconds. */
-export function opensAt({ status, expiresAt }: AccessKey, now: string): boolean {
-  return status === 'active' && (expiresAt === null || now < expiresAt)
+/** How the key stands at the moment, ISO 8601 in UTC with milliseconds: only an active one opens anything. */
+export function standingAt({ status, expiresAt }: AccessKey, now: string): AccessKey['status'] | 'expired' {
+  return status === 'active' && expiresAt !== null && expiresAt <= now ? 'expired' : status
 }

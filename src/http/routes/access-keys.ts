@@ -4,8 +4,8 @@ import {
   accessKeyId,
   issueBody,
   keyRevisionBody,
-  opensAt,
   scopes,
+  standingAt,
 } from '../../aggregates/access-key/index.ts'
 import type { AccessKeyRegister, KeyContext, Keyring } from '../../ledger/ledger.ts'
 import type { AccessKeyDirectory } from '../../projections/access-key-directory.ts'
@@ -167,8 +167,7 @@ export function accessKeyRoutes(app: App, seams: AccessKeySeams): void {
 
   function answer(key: AccessKey): z.output<typeof accessKeyAnswer> {
     const { id, name, scopes, expiresAt, requiresSignature, issuedAt, updatedAt } = key
-    const isOpen = opensAt(key, new Date(clock()).toISOString())
-    const status = key.status === 'revoked' ? 'revoked' : isOpen ? 'active' : 'expired'
+    const status = standingAt(key, new Date(clock()).toISOString())
     return { id, name, scopes: [...scopes], status, expiresAt, requiresSignature, issuedAt, updatedAt }
   }
 }

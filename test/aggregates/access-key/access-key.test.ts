@@ -12,9 +12,9 @@ import {
   isIssued,
   issueBody,
   keyRevisionBody,
-  opensAt,
   type Scope,
   scopes,
+  standingAt,
   unissued,
 } from '../../../src/aggregates/access-key/index.ts'
 
@@ -80,9 +80,12 @@ describe('an access key', () => {
 
   test('opens until it expires or is revoked', () => {
     const expiring = stateOf({ ...issued, data: { ...issued.data, expiresAt: later } })
-    expect(isIssued(expiring) && [opensAt(expiring, now), opensAt(expiring, later)]).toEqual([true, false])
+    expect(isIssued(expiring) && [standingAt(expiring, now), standingAt(expiring, later)]).toEqual([
+      'active',
+      'expired',
+    ])
     const gone = stateOf(issued, revoked)
-    expect(isIssued(gone) && opensAt(gone, now)).toBe(false)
+    expect(isIssued(gone) && standingAt(gone, later)).toBe('revoked')
   })
 })
 
