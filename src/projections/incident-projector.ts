@@ -5,13 +5,12 @@ import { isCheckpointMoved, movedOver, readCheckpoint, type StoredCheckpoint } f
 import { projectionName, projectionVersion } from './database.ts'
 import { projectBatch } from './incident-projection.ts'
 import { incidentJson, type Standing } from './incident-rows.ts'
-import { writeBatch } from './incident-store.ts'
+import { standingsIn, writeBatch } from './incident-store.ts'
 import type { Term } from './leadership.ts'
 import type { LedgerBatch } from './ledger-batch.ts'
 import type { Projecting, Projection } from './projector.ts'
 import type { Announced, CacheWriter, StoredIncident } from './read-model.ts'
 import { sql } from './sql.ts'
-import { openStandings } from './standings.ts'
 
 /** Large enough that a catch-up is not paid for by the batch, small enough that one takes no second. */
 const batchSize = 2_000
@@ -40,7 +39,7 @@ async function begin(term: Term, options: IncidentProjectorOptions): Promise<Pro
   const { cache, announceLocally } = options
   let checkpoint = await checkpointOfThisVersion(term, options)
   await cache.takeOver(term.signal)
-  const standings = openStandings(term.client)
+  const standings = standingsIn(term.client)
   const pace = openPace(cache)
   beat(term, checkpoint.generation, pace).catch(term.end)
 

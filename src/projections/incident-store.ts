@@ -4,6 +4,9 @@ import type { StoredCheckpoint } from './checkpoint.ts'
 import type { Changes } from './incident-projection.ts'
 import { type CurrentRow, incidentRow, type Standing, standingOf } from './incident-rows.ts'
 import { sql } from './sql.ts'
+import { openStandings, type Standings } from './standings.ts'
+
+const keptCharacters = 8_000_000
 
 /** The incidents as they stand in the read model that the connection sees; absent where there is none of that id. */
 export async function readStandings(
@@ -17,6 +20,11 @@ export async function readStandings(
     values: [ids],
   })
   return new Map(rows.map((row) => [row.id, standingOf(row)]))
+}
+
+/** What the only writer of the read model knows of it. */
+export function standingsIn(client: pg.ClientBase): Standings {
+  return openStandings((unknown) => readStandings(client, [...unknown.keys()]), keptCharacters)
 }
 
 /**

@@ -4,10 +4,9 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { movedOver, readCheckpoint } from './checkpoint.ts'
 import { connectionConfig, nextSchema, projectionName, projectionVersion } from './database.ts'
 import { projectBatch } from './incident-projection.ts'
-import { writeBatch } from './incident-store.ts'
+import { standingsIn, writeBatch } from './incident-store.ts'
 import { ProjectorStopped } from './projector-stopped.ts'
 import { sql, sqlOf } from './sql.ts'
-import { openStandings } from './standings.ts'
 
 /** The row of `ledger.projection` in which a rebuild keeps its own checkpoint. */
 const nextName = `${projectionName}.next`
@@ -74,7 +73,7 @@ async function openNext(client: pg.Client) {
   await client.query(sql('queries/begin_rebuild'), [nextName, projectionVersion])
   // Lost with the server, the rebuild begins anew anyway.
   await client.query(sql('queries/without_waiting_for_disk'))
-  const standings = openStandings(client)
+  const standings = standingsIn(client)
   let checkpoint = await readCheckpoint(client, nextName)
   let indexed = false
 

@@ -7,8 +7,9 @@ import type { Checkpoint } from '../../projections/checkpoint.ts'
 import { projectBatch } from '../../projections/incident-projection.ts'
 import type { Term } from '../../projections/leadership.ts'
 import type { Projecting, Projection } from '../../projections/projector.ts'
+import type { Standings } from '../../projections/standings.ts'
 import { extentsOf } from './committed.ts'
-import { type LatestStates, openLatestStates } from './latest-states.ts'
+import { openLatestStates } from './latest-states.ts'
 import { eventMessage, stateMessage } from './messages.ts'
 import { type Position, positionMessage } from './position.ts'
 import { openSession, type Session, wayOut } from './session.ts'
@@ -167,7 +168,7 @@ function joined(content: Content | typeof nothing, added: Content): Content {
 
 /** What a batch of the ledger comes to; without events where none of it is of an incident. */
 async function composed(
-  latestStates: LatestStates,
+  latestStates: Standings,
   records: readonly LedgerRecord[],
   from: Position,
 ): Promise<Content> {
