@@ -243,10 +243,13 @@ describe('signed requests', () => {
   })
 
   test('are refused while it cannot be known whether they were used before', async () => {
-    const { send, signer } = await startSigned({ nonces: { use: () => Promise.reject(new Error('gone')) } })
+    const { service, send, signer } = await startSigned({
+      nonces: { use: () => Promise.reject(new Error('gone')) },
+    })
     const answer = await send(signedHeaders(post, signer))
     expect(answer.json()).toMatchObject({ status: 503, type: '/problems/signature-unverifiable' })
     expect(answer.headers['retry-after']).toBe('2')
+    expect(service.lines).toContainEqual(expect.objectContaining({ reason: 'gone' }))
   })
 
   test('are refused while a revocation could not be known, and unsigned ones are not', async () => {

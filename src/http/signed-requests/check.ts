@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
+import type { Logger } from 'pino'
 import { signingSecretsOf } from '../../ledger/access-key-register.ts'
 import type { Keyring } from '../../ledger/ledger.ts'
 import type { AccessKey } from '../access-key.ts'
@@ -46,6 +47,7 @@ export interface SignatureTerms {
   readonly publicOrigin?: string | undefined
   /** Milliseconds since the Unix epoch. */
   readonly clock: () => number
+  readonly logger: Pick<Logger, 'warn'>
 }
 
 export function isSigned(headers: IncomingHttpHeaders): boolean {
@@ -118,7 +120,9 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
     const untilMs = (createdS + windowS + marginS) * 1_000
     try {
       return await nonces.use(keyId, nonce, createdS * 1_000, Math.max(untilMs, clock() + marginS * 1_000))
-    } catch {
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      terms.logger.warn({ reason }, 'a signed request cannot be checked')
       throw new HttpProblem('signature-unverifiable')
     }
   }
