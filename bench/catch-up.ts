@@ -64,7 +64,13 @@ async function projectAll(databaseUrl: string, events: number) {
     const began = performance.now()
     const cpu = process.cpuUsage()
     await runProjector(
-      incidentProjection({ cache: noCache, announceLocally, rebuild: async () => {}, log: silent }),
+      incidentProjection({
+        cache: noCache,
+        announceLocally,
+        rebuild: async () => {},
+        completeErasure: async () => {},
+        log: silent,
+      }),
       { databaseUrl, ledger, signal: stop.signal, log: silent, onState: () => {} },
     )
     const { user, system } = process.cpuUsage(cpu)

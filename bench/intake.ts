@@ -57,7 +57,7 @@ try {
     await intake.kill()
 
     const marks = (await eventsIn(ledger)).flatMap(({ event }) =>
-      event.type === 'IncidentReported' && event.data.labels.mark === mark ? [event.data.description] : [],
+      event.type === 'IncidentReported' && event.data.labels?.mark === mark ? [event.data.description] : [],
     )
     const rejected = await rejectedRecords(brokers, topicPrefix, reports / poisonOneIn)
     const places = rejected.map(

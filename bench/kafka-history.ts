@@ -82,6 +82,7 @@ function happened(id: IncidentId, state: IncidentState, command: Command, turn: 
     revision: next.revision,
     position: { commit: place, prepare: place },
     incidentId: id,
+    keyId: 'a key.0',
     event,
     metadata: {
       $correlationId: randomUUID(),

@@ -54,6 +54,7 @@ export async function openRuntime(
     eventStoreUrl: stores.eventStoreUrl,
     secret: { current: stores.secret, previous: config.previousSecrets },
     appendDeadlineMs,
+    keysAhead: purpose === 'service',
     log,
   })
   opening.defer(() => ledger.close())

@@ -12,7 +12,8 @@ RETURNS TABLE (
   actor_id text,
   actor_name text,
   correlation_id text,
-  data json
+  data json,
+  erased_fields text[]
 )
 LANGUAGE plpgsql
 STABLE

@@ -20,7 +20,7 @@ DECLARE
 BEGIN
   RETURN concat_ws(
     E'\n',
-    'SELECT index, id, incident_id, revision, type, at, recorded_at, actor_kind, actor_id, actor_name, correlation_id, data',
+    'SELECT index, id, incident_id, revision, type, at, recorded_at, actor_kind, actor_id, actor_name, correlation_id, data, erased_fields',
     'FROM incident_event',
     'WHERE ' || nullif(array_to_string(clauses, E'\n  AND '), ''),
     'ORDER BY index ' || CASE WHEN is_descending THEN 'DESC' ELSE 'ASC' END,

@@ -17,6 +17,7 @@ RETURNS TABLE (
   resolved_at timestamptz,
   revision integer,
   reopen_count integer,
+  erased text[],
   details_revision integer,
   title text,
   description text,

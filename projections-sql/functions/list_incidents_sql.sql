@@ -64,7 +64,7 @@ BEGIN
     format(
       'SELECT i.id, %1$s.status, %1$s.severity, i.source, i.origin, i.origin_ref, i.external_key, %1$s.assignee, i.occurred_at,'
       ' i.reported_at, %2$s, %1$s.recorded_at, %1$s.acknowledged_at, %1$s.resolved_at, %1$s.revision, %1$s.reopen_count,'
-      ' %1$s.details_revision, d.title, d.description, d.labels',
+      ' %1$s.erased, %1$s.details_revision, d.title, d.description, d.labels',
       state, updated_at
     ),
     format('FROM %s', states),

@@ -1,9 +1,10 @@
--- Writes what a batch of events changes, and moves the checkpoint over it. Each of the last four arguments is an array of
--- objects with the columns of the table it goes to.
+-- Writes what a batch of events changes, and moves the checkpoint over it. p_events, p_details, p_incidents and p_unreadable are
+-- arrays of objects with the columns of the table they go to; for p_erasures and p_fields see erase_personal_data.
 -- The search path decides which read model is meant: the live one, or the one that a rebuild fills.
 CREATE OR REPLACE FUNCTION ledger.project_incidents(
   p_name text, p_from json, p_to json, p_far_behind boolean,
-  p_events json, p_details json, p_incidents json, p_unreadable json
+  p_events json, p_details json, p_incidents json, p_unreadable json,
+  p_erasures json, p_fields jsonb
 )
 RETURNS void
 LANGUAGE plpgsql
@@ -23,7 +24,9 @@ BEGIN
   ON CONFLICT (id) DO UPDATE
   SET status = excluded.status,
       severity = excluded.severity,
+      origin_ref = excluded.origin_ref,
       assignee = excluded.assignee,
+      erased = excluded.erased,
       details_revision = excluded.details_revision,
       updated_at = excluded.updated_at,
       recorded_at = excluded.recorded_at,
@@ -31,6 +34,10 @@ BEGIN
       resolved_at = excluded.resolved_at,
       revision = excluded.revision,
       reopen_count = excluded.reopen_count;
+
+  IF json_array_length(p_erasures) > 0 THEN
+    PERFORM ledger.erase_personal_data(p_erasures, p_fields);
+  END IF;
 
   INSERT INTO unreadable_event
   SELECT * FROM json_populate_recordset(NULL::unreadable_event, p_unreadable);

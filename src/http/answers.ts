@@ -1,7 +1,14 @@
 /** The shapes of answers: what the OpenAPI document says of them, and their types. Answers are ours: tests hold them to it. */
 import { z } from 'zod'
-import { incidentEventTypes, limits, severities, sources, statuses } from '../aggregates/incident/index.ts'
-import { actor } from '../ledger/event.ts'
+import {
+  erasableFields,
+  incidentEventTypes,
+  limits,
+  severities,
+  sources,
+  statuses,
+} from '../aggregates/incident/index.ts'
+import { actor as givenActor } from '../ledger/event.ts'
 import * as examples from './examples.ts'
 
 const id = z.uuid().describe('UUID, in lower case.')
@@ -13,8 +20,8 @@ const seconds = z.number().min(0)
 export const incidentAnswer = z
   .strictObject({
     id,
-    title: z.string().max(limits.titleLength),
-    description: z.string().max(limits.descriptionLength),
+    title: z.string().max(limits.titleLength).nullable().describe('Null where it was erased.'),
+    description: z.string().max(limits.descriptionLength).nullable().describe('Null where it was erased.'),
     status: z.enum(statuses),
     severity: z.enum(severities),
     source: z.enum(sources),
@@ -32,6 +39,10 @@ export const incidentAnswer = z
     revision,
     eventCount: z.int().min(1),
     reopenCount: z.int().min(0),
+    erased: z
+      .array(z.enum(erasableFields))
+      .optional()
+      .describe('Which personal fields were erased, and are empty therefore; absent where none was.'),
   })
   .meta({ id: 'Incident', examples: [examples.incident] })
 
@@ -41,6 +52,10 @@ export const incidentsAnswer = z
     nextCursor: z.string().nullable().describe('Send it as `cursor` for the next page; null on the last.'),
   })
   .meta({ id: 'Incidents', examples: [{ items: [examples.incident], nextCursor: null }] })
+
+const actor = givenActor.extend({
+  name: givenActor.shape.name.nullable().describe('Null where it was erased.'),
+})
 
 const eventFields = {
   id: z.uuid(),
@@ -52,6 +67,12 @@ const eventFields = {
   actor,
   correlationId: z.string(),
   data: z.record(z.string(), z.unknown()).describe('What happened; the fields depend on the type.'),
+  erased: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'Fields of `data` that were erased, and are null therefore, and `actor.name`; absent where none was.',
+    ),
 }
 
 export const eventAnswer = z
@@ -90,7 +111,9 @@ export const differenceAnswer = z
         actor,
       }),
     ),
-    notes: z.array(z.strictObject({ noteId: z.uuid(), text: z.string(), revision, at: time, actor })),
+    notes: z.array(
+      z.strictObject({ noteId: z.uuid(), text: z.string().nullable(), revision, at: time, actor }),
+    ),
   })
   .meta({ id: 'Difference', examples: [examples.difference] })
 

@@ -1,5 +1,5 @@
 import { evolve, type Incident, type IncidentState, unreported } from '../aggregates/incident/index.ts'
-import type { Actor, IncidentRecord } from '../ledger/event.ts'
+import type { IncidentRecord, RecordedActor } from '../ledger/event.ts'
 import { pointer } from './invalid-input.ts'
 
 export interface Change {
@@ -10,7 +10,7 @@ export interface Change {
   /** Of the last event in between that changed it. */
   readonly revision: number
   readonly at: string
-  readonly actor: Actor
+  readonly actor: RecordedActor
 }
 
 /** What people set; the rest follows from it, or counts. */

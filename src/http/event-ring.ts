@@ -1,3 +1,4 @@
+import { personalFields } from '../aggregates/incident/index.ts'
 import type { Announcements, EventsQuery, ListedEvent, Queries } from '../projections/read-model.ts'
 
 /** The events of one query, and the index up to which nothing is missing between where it began and there. */
@@ -77,7 +78,11 @@ export function openEventRing(options: {
     try {
       while (unlisten && through < announced) {
         const stretch = await read(through, announced, {})
-        events.push(...stretch.events)
+        for (const event of stretch.events) {
+          if (event.type === 'IncidentPersonalDataErased')
+            events = events.map((kept) => withoutText(kept, event))
+          events.push(event)
+        }
         through = stretch.through
         const surplus = events.splice(0, Math.max(0, events.length - capacity))
         since = surplus.at(-1)?.index ?? since
@@ -110,6 +115,15 @@ export function openEventRing(options: {
     retry: () => void catchUp(),
     stop,
   }
+}
+
+/** An event that was kept, when what was personal in its incident is erased: from memory it must go as well. */
+function withoutText(event: ListedEvent, erasure: ListedEvent): ListedEvent {
+  if (event.incidentId !== erasure.incidentId) return event
+  const data = { ...event.data }
+  const fields = personalFields[event.type].filter((field) => Object.hasOwn(data, field))
+  for (const field of fields) data[field] = null
+  return { ...event, actor: { ...event.actor, name: null }, data, erased: [...fields, 'actor.name'] }
 }
 
 function matches({ incidentId, type }: ListedEvent, filter: EventFilter): boolean {

@@ -1,74 +1,234 @@
-import type { z } from 'zod'
+import { KeyObject } from 'node:crypto'
+import type { Logger } from 'pino'
+import { z } from 'zod'
 import {
   type IncidentEvent,
   type IncidentEventType,
   type IncidentId,
   incidentEventData,
+  personalFields,
 } from '../aggregates/incident/index.ts'
-import { eventMetadata, type LedgerRecord } from './event.ts'
+import type { DataKeys } from './data-keys.ts'
+import { eventMetadata, type LedgerRecord, type RecordMetadata, storedMetadata } from './event.ts'
 import type { ProposedEvent, StoredEvent } from './event-store.ts'
 import type { AppendedRecord } from './ledger.ts'
+import { BrokenSeal, type Disclosure, disclosuresOf, open, seal } from './seal.ts'
 import { incidentOfStream, isIncidentStream } from './streams.ts'
 import { currentVersion, type Upcasts, upcast, upcasts } from './upcast.ts'
+import type { DataKey } from './vault.ts'
 
-/**
- * Between records and what the event store keeps. Both ways take many at once and may wait: this is where text is sealed and
- * opened.
- */
+/** Between records and what the event store keeps: this is where personal text is sealed and opened. */
 export interface Codec {
-  /** Throws ZodError for a record that it could not read back: an error of ours, caught before it is kept for good. */
-  readonly encode: (records: readonly AppendedRecord[]) => Promise<readonly ProposedEvent[]>
-  /** One record for each event, in order. What cannot be read is told by an UnreadableRecord; never throws. */
+  /**
+   * All under one key. `erasing`: the keys that an erasure among them gives up.
+   * Throws ZodError for a record that it could not read back: an error of ours, caught before it is kept for good.
+   */
+  readonly encode: (
+    records: readonly AppendedRecord[],
+    key: DataKey,
+    erasing: readonly string[],
+  ) => readonly ProposedEvent[]
+  /**
+   * One record for each event, in order. What was erased is null and named as erased; what cannot be read is told by an
+   * UnreadableRecord. Throws `event-store-unavailable` where a key cannot be asked for.
+   */
   readonly decode: (events: readonly StoredEvent[]) => Promise<readonly LedgerRecord[]>
+  /**
+   * What proves the personal text of each event, by field; nothing of one that was erased. Throws BrokenSeal where a text or a commitment was
+   * altered, `event-store-unavailable`.
+   */
+  readonly disclose: (events: readonly StoredEvent[]) => Promise<readonly Disclosures[]>
 }
 
-export function openCodec(table: Upcasts = upcasts): Codec {
+export type Disclosures = Readonly<Record<string, Disclosure>>
+
+export interface CodecTerms {
+  readonly keys: Pick<DataKeys, 'find' | 'forget'>
+  readonly log: Pick<Logger, 'error'>
+  readonly upcasts?: Upcasts
+}
+
+const erasureType = 'IncidentPersonalDataErased' satisfies IncidentEventType
+/** What the ledger itself adds to the event: the aggregate knows no keys. */
+const erasedKeys = z.object({ keyIds: z.array(z.string()) })
+const actorName = 'actor.name'
+
+export function openCodec({ keys, log, upcasts: table = upcasts }: CodecTerms): Codec {
   return {
-    encode: async (records) => records.map(encoded),
-    decode: async (events) => events.map((event) => decoded(event, table)),
+    encode: (records, key, erasing) => records.map((record) => encoded(record, key, erasing)),
+    decode: async (events) => {
+      keys.forget(events.flatMap(keysErasedBy))
+      const found = await keys.find(new Set(events.flatMap(keyIdOf)))
+      return events.map((event) => {
+        const record = decoded(event, found, table)
+        if (record.kind === 'unreadable') {
+          const { stream, revision, id, reason } = record
+          log.error({ stream, revision, eventId: id, reason }, 'an event of the ledger cannot be read')
+        }
+        return record
+      })
+    },
+    disclose: async (events) => {
+      keys.forget(events.flatMap(keysErasedBy))
+      const found = await keys.find(new Set(events.flatMap(keyIdOf)))
+      return events.map((event) => disclosed(event, found))
+    },
   }
 }
 
-function encoded({ id, event, metadata }: AppendedRecord): ProposedEvent {
-  return {
-    id,
-    type: event.type,
-    data: incidentEventData[event.type].parse(event.data),
-    metadata: eventMetadata.parse(metadata),
-  }
+/** The keys that an event says are gone. */
+export function keysErasedBy({ stream, type, data }: StoredEvent): readonly string[] {
+  if (type !== erasureType || !isIncidentStream(stream)) return []
+  const read = erasedKeys.safeParse(data)
+  return read.success ? read.data.keyIds : []
 }
 
-function decoded(stored: StoredEvent, table: Upcasts): LedgerRecord {
+function encoded(
+  { id, incidentId, event, metadata: about }: AppendedRecord,
+  { id: keyId, key }: DataKey,
+  erasing: readonly string[],
+): ProposedEvent {
+  const { type } = event
+  const data: Record<string, unknown> = incidentEventData[type].parse(event.data)
+  const { name, ...who } = about.actor
+  const values: Record<string, unknown> = { [actorName]: name }
+  for (const field of personalFields[type]) {
+    if (data[field] !== undefined) values[field] = data[field]
+    delete data[field]
+  }
+  if (type === erasureType) Object.assign(data, { keyIds: erasing })
+  const metadata = eventMetadata.parse(about)
+  const sealed = seal(values, { incidentId, eventId: id, keyId }, key)
+  return { id, type, data, metadata: { ...metadata, actor: who, sealed } }
+}
+
+function decoded(
+  stored: StoredEvent,
+  keys: Awaited<ReturnType<DataKeys['find']>>,
+  table: Upcasts,
+): LedgerRecord {
   const { id, stream, revision, position, type } = stored
   const envelope = { id, stream, revision, position }
   if (!isIncidentStream(stream)) return { kind: 'other', type, ...envelope }
-  const reading = read(stored, table)
+  const reading = read(stored, keys, table)
   return typeof reading === 'string'
     ? { kind: 'unreadable', type, reason: reading, ...envelope }
     : { kind: 'incident', ...reading, ...envelope }
 }
 
+function disclosed(
+  { id, stream, metadata }: StoredEvent,
+  keys: Awaited<ReturnType<DataKeys['find']>>,
+): Disclosures {
+  const incidentId = incidentOfStream(stream)
+  const about = storedMetadata.safeParse(metadata)
+  if (!incidentId || !about.success) return {}
+  const { sealed } = about.data
+  const key = keys.get(sealed.key)
+  if (!(key instanceof KeyObject)) return {}
+  return disclosuresOf(sealed, { incidentId, eventId: id, keyId: sealed.key }, key)
+}
+
 interface Reading {
   readonly incidentId: IncidentId
   readonly event: IncidentEvent
-  readonly metadata: z.output<typeof eventMetadata>
+  readonly metadata: RecordMetadata
+  readonly keyId: string
+  readonly erasedKeyIds?: readonly string[]
 }
 
 /** What the event says, or why it cannot be read. No reason repeats a value: it may be personal. */
-function read({ stream, type, data, metadata }: StoredEvent, table: Upcasts): Reading | string {
+function read(
+  stored: StoredEvent,
+  keys: Awaited<ReturnType<DataKeys['find']>>,
+  table: Upcasts,
+): Reading | string {
+  const { id, stream, type, data, metadata } = stored
   const incidentId = incidentOfStream(stream)
   if (!incidentId) return 'the name of its stream holds no incident id'
   if (!isKnownType(type)) return `no event of an incident is called ${JSON.stringify(type)}`
-  const about = eventMetadata.safeParse(metadata)
+  const about = storedMetadata.safeParse(metadata)
   if (!about.success) return `metadata: ${complaint(about.error)}`
-  const { schemaVersion, at, recordedAt } = about.data
+  const { sealed, actor, ...rest } = about.data
+  const { schemaVersion, at, recordedAt } = rest
   const current = currentVersion(type, table)
   if (schemaVersion > current) return `schema version ${schemaVersion} is newer than ${current}`
   if (!isObject(data)) return 'its data is no JSON object'
-  const said = incidentEventData[type].safeParse(upcastOrNothing(type, schemaVersion, data, table))
-  if (!said.success) return `data: ${complaint(said.error)}`
-  const event = { type, data: said.data, at, recordedAt } as IncidentEvent // the schema was chosen by the type
-  return { incidentId, event, metadata: about.data }
+
+  const key = keys.get(sealed.key)
+  if (key === undefined) return 'its key was not asked for'
+  if (isMissing(key)) return key.missing
+  const { keyIds: _, ...open } = data
+  const said =
+    key === 'erased' ? erasedText(sealed.commitments) : opened(sealed, { incidentId, eventId: id }, key)
+  if (typeof said === 'string') return said
+  const { [actorName]: name, ...texts } = said
+  if (name !== null && typeof name !== 'string') return 'metadata: actor.name: is no text'
+
+  const read = shaped(
+    type,
+    upcastOrNothing(type, schemaVersion, { ...open, ...texts }, table),
+    key === 'erased',
+  )
+  if (typeof read === 'string') return `data: ${read}`
+  return {
+    incidentId,
+    event: { type, at, recordedAt, ...read } as IncidentEvent, // the schema was chosen by the type
+    metadata: { ...rest, actor: { ...actor, name } },
+    keyId: sealed.key,
+    ...(type === erasureType && { erasedKeyIds: keysErasedBy(stored) }),
+  }
+}
+
+type Found = ReturnType<Awaited<ReturnType<DataKeys['find']>>['get']>
+
+function isMissing(key: NonNullable<Found>): key is Extract<Found, { readonly missing: string }> {
+  return typeof key === 'object' && 'missing' in key
+}
+
+function erasedText(commitments: Readonly<Record<string, string>>): Record<string, unknown> {
+  return Object.fromEntries(Object.keys(commitments).map((field) => [field, null]))
+}
+
+function opened(
+  sealed: z.output<typeof storedMetadata>['sealed'],
+  place: { readonly incidentId: string; readonly eventId: string },
+  key: KeyObject,
+): Readonly<Record<string, unknown>> | string {
+  try {
+    return open(sealed, { ...place, keyId: sealed.key }, key)
+  } catch (error) {
+    if (error instanceof BrokenSeal) return `its sealed text was altered: ${error.message}`
+    throw error
+  }
+}
+
+/** The data as the type has it, in the order of its schema, or what is wrong with it. Erased fields are not asked what they hold. */
+function shaped(
+  type: IncidentEventType,
+  data: unknown,
+  isErased: boolean,
+): { readonly data: unknown; readonly erased?: readonly string[] } | string {
+  const schema = incidentEventData[type]
+  if (!isErased) {
+    const read = schema.safeParse(data)
+    return read.success ? { data: read.data } : complaint(read.error)
+  }
+  if (!isObject(data)) return 'is not of its version'
+  const erased = personalFields[type].filter((field) => Object.hasOwn(data, field))
+  const others = z.strictObject({
+    ...schema.shape,
+    ...Object.fromEntries(erased.map((field) => [field, z.null()])),
+  })
+  const read = others.safeParse(data)
+  return read.success ? { data: read.data, ...(erased.length > 0 && { erased }) } : complaint(read.error)
+}
+
+/** The ids of the keys that are needed to read it. */
+function keyIdOf({ stream, metadata }: StoredEvent): readonly string[] {
+  if (!isIncidentStream(stream) || !isObject(metadata)) return []
+  const { sealed } = metadata
+  return isObject(sealed) && typeof sealed['key'] === 'string' ? [sealed['key']] : []
 }
 
 /** A step may stumble over data that was never of its version: then there is nothing that a schema would take. */

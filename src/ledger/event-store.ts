@@ -21,12 +21,14 @@ export interface EventStore {
   /** The event at exactly this position of $all. Throws `event-store-unavailable`. */
   readonly readAt: (position: LedgerPosition, timeoutMs: number) => Promise<StoredEvent | undefined>
   /**
-   * The events of the streams with one of the prefixes, from after `after`, until the signal aborts. Each batch tells whether
+   * The events of the streams with one of the prefixes, from after `after`, until the signal aborts; with `types`, those that are called
+   * so, of whatever stream. Each batch tells whether
    * the end was reached; an empty one only tells that. Throws when the connection is lost.
    */
   readonly follow: (options: {
     readonly after: LedgerPosition | undefined
     readonly prefixes: readonly string[]
+    readonly types?: readonly string[] | undefined
     readonly batchSize: number
     readonly signal: AbortSignal
     readonly onConfirmed: () => void

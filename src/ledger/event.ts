@@ -49,6 +49,20 @@ export const eventMetadata = z.strictObject({
 })
 export type EventMetadata = z.output<typeof eventMetadata>
 
+/** As it is read: the name of who did it may be erased. */
+export type RecordMetadata = Omit<EventMetadata, 'actor'> & { readonly actor: RecordedActor }
+export type RecordedActor = Omit<Actor, 'name'> & { readonly name: string | null }
+
+/** What personal text became of: base64url of 32 bytes for each field, and the box that the key opens. See `seal.ts`. */
+const seal = z.strictObject({
+  key: z.string().max(64),
+  commitments: z.record(z.string().max(64), z.string().length(43)),
+  box: z.string(),
+})
+
+/** As it is stored. */
+export const storedMetadata = eventMetadata.extend({ actor: actor.omit({ name: true }), sealed: seal })
+
 /** A place in the event store: strictly increasing along $all. Commits order; both are needed to resume. */
 export interface LedgerPosition {
   readonly commit: bigint
@@ -69,7 +83,11 @@ export interface IncidentRecord extends Envelope {
   readonly kind: 'incident'
   readonly incidentId: IncidentId
   readonly event: IncidentEvent
-  readonly metadata: EventMetadata
+  readonly metadata: RecordMetadata
+  /** Under which its personal text is sealed. */
+  readonly keyId: string
+  /** Of an erasure: the keys that are gone with it. */
+  readonly erasedKeyIds?: readonly string[]
 }
 
 /** An event on a ledger stream that is of another aggregate: it has its index, and no place in the incidents' read model. */

@@ -2,10 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { append } from './append.ts'
 import type { EventStore } from './event-store.ts'
+import type { Keyring } from './ledger.ts'
 import { genesisStream, ledgerPrefixes } from './streams.ts'
 
-const formatVersion = 1
+/** 1 was from before personal text was sealed. */
+const formatVersion = 2
 const genesisType = 'LedgerBegun'
+const secretType = 'LedgerSecretRotated'
+const purpose = 'genesis'
 
 const genesis = z.object({
   formatVersion: z.int().positive(),
@@ -15,43 +19,93 @@ const genesis = z.object({
 })
 export type Genesis = z.output<typeof genesis>
 
+/** Tells the ledger's own secret from another one: `<version>.<MAC of the origin>`. */
+const secretCheck = z.object({ secretCheck: z.string() })
+
+/** Rotations are made by hand. */
+const mostEvents = 10_000
+
 /**
  * The beginning of the ledger that the store holds; made now where there is none. Of two who begin it at once, one does.
- * @throws Error of one line where the store holds a ledger that this version must not touch; LedgerError where it cannot be asked.
+ * @throws Error of one line where the store holds a ledger that this version, or this secret, must not touch; LedgerError where it cannot be asked.
  */
 export async function beginOrResume(
   store: EventStore,
+  keyring: Pick<Keyring, 'sign' | 'verify' | 'isCurrent'>,
   origin: string | undefined,
   timeoutMs: number,
 ): Promise<Genesis> {
-  return (await resume(store, timeoutMs)) ?? (await begin(store, origin, timeoutMs))
+  return (await resume(store, keyring, timeoutMs)) ?? (await begin(store, keyring, origin, timeoutMs))
 }
 
-async function resume(store: EventStore, timeoutMs: number): Promise<Genesis | undefined> {
-  const [first] = await store.readStream(genesisStream, { maxCount: 1 }, timeoutMs)
+/** Notes that no key is left under an older secret: from now on the current one, or one that follows it, is asked for. */
+export async function noteRotation(
+  store: EventStore,
+  keyring: Pick<Keyring, 'sign' | 'isCurrent'>,
+  { origin }: Genesis,
+  timeoutMs: number,
+): Promise<void> {
+  for (;;) {
+    const events = await store.readStream(genesisStream, { maxCount: mostEvents }, timeoutMs)
+    if (keyring.isCurrent(newestCheck(events) ?? '')) return
+    const data = { secretCheck: keyring.sign(purpose, origin) }
+    const event = { id: randomUUID(), type: secretType, data, metadata: {} }
+    const last = events.length - 1
+    const appended = await append(store, genesisStream, [event], last, performance.now() + timeoutMs)
+    if (appended !== 'conflict') return
+  }
+}
+
+async function resume(
+  store: EventStore,
+  keyring: Pick<Keyring, 'verify'>,
+  timeoutMs: number,
+): Promise<Genesis | undefined> {
+  const events = await store.readStream(genesisStream, { maxCount: mostEvents }, timeoutMs)
+  const [first] = events
   if (!first) return undefined
   const read = genesis.safeParse(first.data)
   if (first.type !== genesisType || !read.success) {
     throw new Error(`the event store's stream ${genesisStream} was not written by an incident ledger`)
+  }
+  if (read.data.formatVersion < formatVersion) {
+    throw new Error(
+      `the event store holds a ledger from before personal text was sealed (format ${read.data.formatVersion}): this version reads and writes format ${formatVersion} only`,
+    )
   }
   if (read.data.formatVersion !== formatVersion) {
     throw new Error(
       `the event store holds a ledger of format ${read.data.formatVersion}; this version reads and writes format ${formatVersion} only`,
     )
   }
+  const check = newestCheck(events)
+  if (check === undefined || !keyring.verify(purpose, read.data.origin, check)) {
+    const version = /^\d+/.exec(check ?? '')?.[0] ?? '1'
+    throw new Error(
+      `LEDGER_SECRET is not the secret of this ledger, which is of version ${version}: give it back, or, if it was rotated, give it in LEDGER_SECRET_PREVIOUS as ${version}:<the secret>`,
+    )
+  }
   return read.data
 }
 
-async function begin(store: EventStore, origin: string | undefined, timeoutMs: number): Promise<Genesis> {
-  const begun: Genesis = {
-    formatVersion,
-    origin: origin ?? `incident-ledger/${randomUUID()}`,
-    prefixes: [...ledgerPrefixes],
-  }
-  const event = { id: randomUUID(), type: genesisType, data: begun, metadata: {} }
+function newestCheck(events: Awaited<ReturnType<EventStore['readStream']>>): string | undefined {
+  const checks = events.flatMap(({ data }) => secretCheck.safeParse(data).data?.secretCheck ?? [])
+  return checks.at(-1)
+}
+
+async function begin(
+  store: EventStore,
+  keyring: Pick<Keyring, 'sign' | 'verify'>,
+  given: string | undefined,
+  timeoutMs: number,
+): Promise<Genesis> {
+  const origin = given ?? `incident-ledger/${randomUUID()}`
+  const begun: Genesis = { formatVersion, origin, prefixes: [...ledgerPrefixes] }
+  const data = { ...begun, secretCheck: keyring.sign(purpose, origin) }
+  const event = { id: randomUUID(), type: genesisType, data, metadata: {} }
   const appended = await append(store, genesisStream, [event], -1, performance.now() + timeoutMs)
   if (appended !== 'conflict') return begun
-  const theirs = await resume(store, timeoutMs)
+  const theirs = await resume(store, keyring, timeoutMs)
   if (!theirs) throw new Error(`the event store refuses to begin ${genesisStream}: the stream was deleted`)
   return theirs
 }

@@ -18,6 +18,11 @@ export function openIncidentHistory(
 
   return {
     events,
+    disclosures: async (id) => {
+      const disclosures = await journal.disclose(id)
+      if (disclosures.length === 0) throw new LedgerError({ code: 'incident-not-found' })
+      return disclosures
+    },
     stateAt: async (id, moment) => {
       const settledUntilMs = clock() - provisionalMs
       const incident = stateAfter(id, until(moment, await events(id)))

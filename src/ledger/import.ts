@@ -37,14 +37,14 @@ export function openImport(journal: IncidentJournal, terms: RequestTerms): Impor
     let eventsAppended = 0
 
     for (let attempts = 1; attempts <= mostAttempts; attempts += 1) {
-      const { state, marks } = accountOf(id, await journal.read(id))
+      const { state, marks, keyIds } = accountOf(id, await journal.read(id))
       const lastFound = incident.steps.findLastIndex((step) => marks.has(stepId(incident, step)))
       for (const step of incident.steps.slice(0, lastFound + 1)) {
         if (!answers.has(step)) answers.set(step, { ordinal: step.ordinal, outcome: 'skipped' })
       }
       const waiting = incident.steps.filter((step) => !answers.has(step))
       const drafts = draftsOf(id, incident, waiting, state, terms)
-      if (await appendAll(drafts, revisionOf(state))) {
+      if (await appendAll(drafts, revisionOf(state), keyIds)) {
         const last = drafts.at(-1)?.state ?? state
         return {
           id,
@@ -57,13 +57,21 @@ export function openImport(journal: IncidentJournal, terms: RequestTerms): Impor
     throw new LedgerError({ code: 'contended' })
 
     /** False where another writer came between; what was appended until then is answered for. */
-    async function appendAll(drafts: readonly Draft[], from: number): Promise<boolean> {
+    async function appendAll(
+      drafts: readonly Draft[],
+      from: number,
+      known: readonly string[],
+    ): Promise<boolean> {
       let revision = from
+      let keyIds = known
       for (const batch of batchesOf(drafts)) {
         const entries = batch.flatMap((draft) => draft.entries)
         const until = performance.now() + terms.appendDeadlineMs
-        if (entries.length > 0 && (await journal.write(id, revision, entries, until)) === 'conflict')
-          return false
+        if (entries.length > 0) {
+          const written = await journal.write(id, revision, entries, until, keyIds)
+          if (written === 'conflict') return false
+          keyIds = written.records.slice(-1).map(({ keyId }) => keyId)
+        }
         revision += entries.length
         eventsAppended += entries.length
         for (const { step, answer } of batch) answers.set(step, answer)

@@ -8,7 +8,7 @@ import {
   type Refusal,
   unreported,
 } from '../aggregates/incident/index.ts'
-import { type Account, accountOf, advanced, openAccounts, revisionOf } from './account.ts'
+import { type Account, accountOf, advanced, emptyAccount, openAccounts, revisionOf } from './account.ts'
 import { appendedAnswer, firstAnswer, standingAnswer } from './answer.ts'
 import { jittered } from './append.ts'
 import { type Chain, type ChainLowerBound, openChain } from './chain.ts'
@@ -114,8 +114,7 @@ export function openIncidentCommands(desk: CommandDesk): IncidentCommands {
   async function create(id: IncidentId, report: Report, request: Request): Promise<CommandAnswer | Refusal> {
     const decision = decide(reportOf(id, report, request), unreported)
     if (!decision.ok) return decision.refusal
-    const nothing: Account = { state: unreported, marks: new Set() }
-    return (await append(id, nothing, decision.events, request)) ?? { code: 'incident-exists' }
+    return (await append(id, emptyAccount(), decision.events, request)) ?? { code: 'incident-exists' }
   }
 
   async function change(id: IncidentId, command: ChangeCommand, request: Request): Promise<CommandAnswer> {
@@ -150,7 +149,7 @@ export function openIncidentCommands(desk: CommandDesk): IncidentCommands {
     accounts.drop(id) // until it is known what became of it
     const { provenance, until } = request
     const entries = events.map((event) => ({ event, provenance }))
-    const written = await journal.write(id, revisionOf(account.state), entries, until)
+    const written = await journal.write(id, revisionOf(account.state), entries, until, account.keyIds)
     if (written === 'conflict') return undefined
     const after = advanced(id, account, written.records)
     // Most incidents are reported and let be for a while: those are not worth the room, nor the time.

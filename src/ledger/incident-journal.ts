@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto'
+import { KeyObject, randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
 import {
   evolve,
   type IncidentEvent,
@@ -8,13 +9,15 @@ import {
   unreported,
 } from '../aggregates/incident/index.ts'
 import { append } from './append.ts'
-import type { Codec } from './codec.ts'
+import type { Codec, Disclosures } from './codec.ts'
+import type { DataKeys } from './data-keys.ts'
 import { LedgerError } from './errors.ts'
 import type { EventMetadata, IncidentRecord, LedgerPosition } from './event.ts'
 import type { EventStore } from './event-store.ts'
 import type { AppendedRecord } from './ledger.ts'
 import { incidentStream } from './streams.ts'
 import { currentVersion } from './upcast.ts'
+import type { DataKey } from './vault.ts'
 
 /** The streams of incidents, in the domain's words. */
 export interface IncidentJournal {
@@ -23,9 +26,13 @@ export interface IncidentJournal {
    * Throws `history-unreadable`, `event-store-unavailable`.
    */
   readonly read: (id: IncidentId) => Promise<readonly IncidentRecord[]>
+  /** What proves the personal text of each of its events. Throws `history-unreadable`, `event-store-unavailable`. */
+  readonly disclose: (id: IncidentId) => Promise<readonly Disclosures[]>
   readonly exists: (id: IncidentId) => Promise<boolean>
   /**
-   * Appends all or none, at exactly the revision (−1: the incident must be new), until `until` of `performance.now()`.
+   * Appends all or none, at exactly the revision (−1: the incident must be new), until `until` of `performance.now()`. `keyIds`: the keys of
+   * its events until then that are not erased, the last one at the end. An erasure gives them all up, and they are gone once this resolves;
+   * where that fails, a projector will see to it.
    * Throws `outcome-unknown`, `event-store-unavailable`.
    */
   readonly write: (
@@ -33,6 +40,7 @@ export interface IncidentJournal {
     expectedRevision: number,
     entries: readonly JournalEntry[],
     until: number,
+    keyIds: readonly string[],
   ) => Promise<Written | 'conflict'>
 }
 
@@ -50,11 +58,20 @@ export interface Written {
   readonly position: LedgerPosition
 }
 
-export function openIncidentJournal(store: EventStore, codec: Codec, readTimeoutMs: number): IncidentJournal {
+/** A full incident may be erased, which is one event more. */
+const mostEvents = limits.eventsPerIncident + 1
+
+export function openIncidentJournal(
+  store: EventStore,
+  codec: Codec,
+  keys: Pick<DataKeys, 'take' | 'find' | 'forget' | 'erase'>,
+  log: Pick<Logger, 'warn'>,
+  readTimeoutMs: number,
+): IncidentJournal {
   return {
     read: async (id) => {
       const stream = incidentStream(id)
-      const events = await store.readStream(stream, { maxCount: limits.eventsPerIncident }, readTimeoutMs)
+      const events = await store.readStream(stream, { maxCount: mostEvents }, readTimeoutMs)
       const records = await codec.decode(events)
       return records.map((record, revision) => {
         if (record.kind === 'incident' && record.revision === revision) return record
@@ -62,21 +79,52 @@ export function openIncidentJournal(store: EventStore, codec: Codec, readTimeout
       })
     },
 
+    disclose: async (id) => {
+      const stream = incidentStream(id)
+      return codec.disclose(await store.readStream(stream, { maxCount: mostEvents }, readTimeoutMs))
+    },
+
     exists: async (id) => {
       const found = await store.readStream(incidentStream(id), { maxCount: 1 }, readTimeoutMs)
       return found.length > 0
     },
 
-    write: async (id, expectedRevision, entries, until) => {
-      const records = entries.map((entry, i) => recordOf(id, expectedRevision + 1 + i, entry))
-      const proposed = await codec.encode(records)
+    write: async (id, expectedRevision, entries, until, keyIds) => {
+      const isErasure = entries.some(({ event }) => event.type === 'IncidentPersonalDataErased')
+      const key = (isErasure ? undefined : await lastOf(keyIds)) ?? (await keys.take(until))
+      const records = entries.map((entry, i) => recordOf(id, expectedRevision + 1 + i, entry, key.id))
+      const proposed = codec.encode(records, key, keyIds)
       const position = await append(store, incidentStream(id), proposed, expectedRevision, until)
-      return position === 'conflict' ? position : { records, position }
+      if (position === 'conflict') return position
+      if (isErasure) await eraseKeys(id, keyIds)
+      return { records, position }
     },
+  }
+
+  async function lastOf(keyIds: readonly string[]): Promise<DataKey | undefined> {
+    const id = keyIds.at(-1)
+    if (id === undefined) return undefined
+    const key = (await keys.find(new Set([id]))).get(id)
+    return key instanceof KeyObject ? { id, key } : undefined
+  }
+
+  async function eraseKeys(incidentId: IncidentId, keyIds: readonly string[]): Promise<void> {
+    keys.forget(keyIds)
+    try {
+      await keys.erase(keyIds, performance.now() + readTimeoutMs)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      log.warn({ incidentId, reason }, 'the keys of an erased incident are left for the projector to remove')
+    }
   }
 }
 
-function recordOf(id: IncidentId, revision: number, { event, provenance }: JournalEntry): AppendedRecord {
+function recordOf(
+  id: IncidentId,
+  revision: number,
+  { event, provenance }: JournalEntry,
+  keyId: string,
+): AppendedRecord {
   const { type, at, recordedAt } = event
   return {
     kind: 'incident',
@@ -84,6 +132,7 @@ function recordOf(id: IncidentId, revision: number, { event, provenance }: Journ
     stream: incidentStream(id),
     revision,
     incidentId: id,
+    keyId,
     event,
     metadata: { ...provenance, at, recordedAt, schemaVersion: currentVersion(type) },
   }

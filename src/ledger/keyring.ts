@@ -70,6 +70,7 @@ export function openKeyring({ current, previous }: Secrets): Keyring {
       const wrapped = [nonce, encryption.update(secret), encryption.final(), encryption.getAuthTag()]
       return `${current.version}.${Buffer.concat(wrapped).toString('base64url')}`
     },
+    isCurrent: (wrapped) => wrapped.startsWith(`${current.version}.`),
     unwrap: (purpose, place, wrapped) => {
       const [version = '', encoded = ''] = wrapped.split('.')
       const key = /^\d{1,15}$/.test(version) ? keyUnder(Number(version), purpose) : undefined

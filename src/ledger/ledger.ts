@@ -14,6 +14,7 @@ import type {
   ReportBody,
   TimelessCommand,
 } from '../aggregates/incident/index.ts'
+import type { Disclosures } from './codec.ts'
 import type { Actor, IncidentRecord, LedgerPosition, LedgerRecord } from './event.ts'
 
 export interface Ledger {
@@ -26,6 +27,9 @@ export interface Ledger {
   readonly subscribe: Subscribe
   readonly readAt: ReadAt
   readonly keyring: Keyring
+  /** Finishes what a crash left undone of an erasure: removes the keys that it gave up, where they are still there. Throws LedgerError. */
+  readonly completeErasure: (keyIds: readonly string[]) => Promise<void>
+  readonly rewrapKeys: RewrapKeys
   /** Whether the event store answered lately, and what it said if not. Never throws. */
   readonly health: (
     timeoutMs: number,
@@ -149,6 +153,11 @@ export type Moment =
 export interface IncidentHistory {
   /** All events, oldest first; `incident-not-found` where there are none. */
   readonly events: (id: IncidentId) => Promise<readonly IncidentRecord[]>
+  /**
+   * What proves the personal text of each event, oldest first, by field (`actor.name` among them); `{}` where it was erased. `incident-not-found`.
+   * Throws BrokenSeal where a text or a commitment was altered.
+   */
+  readonly disclosures: (id: IncidentId) => Promise<readonly Disclosures[]>
   /** `provisional`: the moment is so young that events may still be added before it. */
   readonly stateAt: (
     id: IncidentId,
@@ -169,6 +178,16 @@ export type Subscribe = (options: {
   /** Told when the connection is lost and when it is back. */
   readonly onConnection?: (connected: boolean) => void
 }) => AsyncIterable<{ readonly records: readonly LedgerRecord[]; readonly caughtUp: boolean }>
+
+/**
+ * Wraps every data key that is still under an older secret under the current one, while everything else goes on. Ends when a whole pass over
+ * the vaults finds none left; interrupted, it goes on where it was when it is called again. Returns how many vaults it wrote anew.
+ * Throws LedgerError; an Error of one line where a key does not open under any secret that is known.
+ */
+export type RewrapKeys = (options: {
+  readonly signal: AbortSignal
+  readonly onProgress?: (vaults: number) => void
+}) => Promise<number>
 
 /** The event at exactly this position of $all, or undefined where there is none. Throws `event-store-unavailable`. */
 export type ReadAt = (position: LedgerPosition) => Promise<LedgerRecord | undefined>
@@ -215,6 +234,8 @@ export interface Keyring {
    * the ledger's secret that it is under.
    */
   readonly wrap: (purpose: string, place: string, secret: Uint8Array) => string
+  /** Whether it was wrapped under the current secret. */
+  readonly isCurrent: (wrapped: string) => boolean
   /** Undefined where it does not open: altered, of another place, or under a secret that is not known. */
   readonly unwrap: (purpose: string, place: string, wrapped: string) => Buffer | undefined
   /** `<version>.<base64url>` of `mac`, and its check against any known version, in constant time. */

@@ -3,9 +3,10 @@ import { openAccessKeyRegister } from './access-key-register.ts'
 import type { ChainLowerBound } from './chain.ts'
 import { openCodec } from './codec.ts'
 import { connectEventStore } from './connection.ts'
+import { openDataKeys } from './data-keys.ts'
 import { LedgerError } from './errors.ts'
 import type { EventStore } from './event-store.ts'
-import { beginOrResume } from './genesis.ts'
+import { beginOrResume, noteRotation } from './genesis.ts'
 import { openIncidentHistory } from './history.ts'
 import { openImport } from './import.ts'
 import { openIncidentCommands } from './incident-commands.ts'
@@ -13,13 +14,15 @@ import { openIncidentJournal } from './incident-journal.ts'
 import { openKeyring, type Secrets } from './keyring.ts'
 import type { Ledger } from './ledger.ts'
 import { openPinBoard } from './pin.ts'
+import { openRewrapping } from './rewrap.ts'
 import { genesisStream } from './streams.ts'
 import { openSubscriptions } from './subscription.ts'
+import { openVaults } from './vault.ts'
 
 export interface LedgerOptions {
   /** LEDGER_SECRET and the ones before it. */
   readonly secret: Secrets
-  readonly log: Pick<Logger, 'info' | 'warn'>
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
   /** From a command's arrival to the last moment at which it may be appended; bounds reads, too. Default 5,000. */
   readonly appendDeadlineMs?: number
   /** Milliseconds since the Unix epoch. Default: this machine's. */
@@ -28,6 +31,8 @@ export interface LedgerOptions {
   readonly chainLowerBound?: ChainLowerBound
   /** What a new ledger is called for ever. Default: a name that is like no other. */
   readonly origin?: string
+  /** Whether to make keys for new incidents ahead, for who is going to write many. */
+  readonly keysAhead?: boolean
 }
 
 const defaultAppendDeadlineMs = 5_000
@@ -54,13 +59,17 @@ export async function openLedger(
 export async function openLedgerOn(store: EventStore, options: LedgerOptions): Promise<Ledger> {
   const { log, appendDeadlineMs = defaultAppendDeadlineMs, clock = Date.now, chainLowerBound } = options
   const keyring = openKeyring(options.secret)
-  const codec = openCodec()
-  const journal = openIncidentJournal(store, codec, appendDeadlineMs)
+  const vaults = openVaults(store, keyring, appendDeadlineMs)
+  const keys = openDataKeys(vaults, log, appendDeadlineMs)
+  const codec = openCodec({ keys, log })
+  const journal = openIncidentJournal(store, codec, keys, log, appendDeadlineMs)
   const pins = openPinBoard(store, appendDeadlineMs)
   const provisionalMs = appendDeadlineMs + clockSkewMs
   const terms = { keyring, clock, appendDeadlineMs }
-  await beginOrResume(store, options.origin, appendDeadlineMs)
+  const genesis = await beginOrResume(store, keyring, options.origin, appendDeadlineMs)
   const closing = new AbortController()
+  const rewrapKeys = openRewrapping(store, vaults, log, closing.signal, appendDeadlineMs)
+  if (options.keysAhead) keys.prepare()
 
   return {
     incidents: openIncidentCommands({ ...terms, journal, pins, chainLowerBound }),
@@ -68,13 +77,19 @@ export async function openLedgerOn(store: EventStore, options: LedgerOptions): P
     history: openIncidentHistory(journal, clock, provisionalMs),
     provisionalMs,
     accessKeys: openAccessKeyRegister(store, { ...terms, log, closing: closing.signal }),
-    subscribe: openSubscriptions(store, codec, log, closing.signal),
+    subscribe: openSubscriptions(store, codec, keys, log, closing.signal),
     readAt: async (position) => {
       const event = await store.readAt(position, appendDeadlineMs)
       const [record] = await codec.decode(event ? [event] : [])
       return record
     },
     keyring,
+    completeErasure: (keyIds) => keys.erase(keyIds, performance.now() + appendDeadlineMs),
+    rewrapKeys: async (options) => {
+      const rewritten = await rewrapKeys(options)
+      await noteRotation(store, keyring, genesis, appendDeadlineMs)
+      return rewritten
+    },
     health: async (timeoutMs) => {
       try {
         await store.readStream(genesisStream, { maxCount: 1 }, timeoutMs)

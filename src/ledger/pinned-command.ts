@@ -1,5 +1,5 @@
 import { decide, type IncidentCommand, type IncidentId } from '../aggregates/incident/index.ts'
-import { revisionOf } from './account.ts'
+import { accountOf, revisionOf } from './account.ts'
 import { appendedAnswer, firstAnswer, standingAnswer } from './answer.ts'
 import { LedgerError } from './errors.ts'
 import type { IncidentRecord } from './event.ts'
@@ -65,12 +65,12 @@ async function settled(
   const first = firstAnswer(target, records, mark)
   if (first) return first
 
-  const state = stateAfter(target, records)
+  const { state, keyIds } = accountOf(target, records)
   if (revisionOf(state) !== revision) return undefined
   const decision = decide(command(target), state)
   if (!decision.ok) throw new LedgerError(decision.refusal)
   const entries = decision.events.map((event) => ({ event, provenance: request.provenance }))
-  const written = await journal.write(target, revision, entries, request.until)
+  const written = await journal.write(target, revision, entries, request.until, keyIds)
   // Another writer, or a repetition of this very request, was there first: the target tells which.
   if (written === 'conflict') return settled(journal, pin, pinnedCommand)
   return appendedAnswer(stateAfter(target, written.records, state), written)

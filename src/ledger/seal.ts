@@ -2,11 +2,20 @@
  * Personal text as events keep it: each field as a salted commitment, which may be seen by all, and the texts themselves in one box
  * that a key opens. Without the key the commitments say nothing, and with one field's salt they prove that field and no other.
  *
- * commitment = SHA-256(salt ‖ value), the value as JSON in UTF-8. A field's salt is HMAC-SHA-256(seed, field's name), so that one seed
- * in the box stands for all of them, and to give one salt away gives away no other. Box = nonce ‖ ciphertext ‖ tag of AES-256-GCM over
- * seed ‖ JSON of the values; its associated data name the incident, the event and the key: it opens in its own place only.
+ * commitment = SHA-256(salt ‖ value), the value as JSON in UTF-8. A field's salt is SHA-256(seed ‖ field's name), so that one seed of 32
+ * random bytes in the box stands for all of them, and to give one salt away gives away no other: what could be told from a hash are hashes of
+ * names that begin with that name and SHA-256's padding, and no field is called so. Box = nonce ‖ ciphertext ‖ tag of AES-256-GCM over
+ * seed ‖ JSON of the values; its associated data are the incident, the event, the key and the commitments: it opens in its own place only,
+ * and only beside the commitments that it was sealed with, which therefore need not be made again to be trusted.
  */
-import { createCipheriv, createDecipheriv, createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  hash,
+  type KeyObject,
+  randomFillSync,
+  timingSafeEqual,
+} from 'node:crypto'
 
 /** Whose text it is, and under which key. */
 export interface SealContext {
@@ -38,18 +47,22 @@ export const dataKeyBytes = 32
 const nonceBytes = 12
 const tagBytes = 16
 const seedBytes = 32
+const hashBytes = 32
 
-/** @param values JSON, by field; a value that is undefined is no field. @param dataKey 32 bytes. */
-export function seal(values: Readonly<Record<string, unknown>>, context: SealContext, dataKey: Buffer): Seal {
-  const seed = randomBytes(seedBytes)
+/** @param values JSON, by field; a value that is undefined is no field. @param dataKey 32 bytes, for AES-256. */
+export function seal(
+  values: Readonly<Record<string, unknown>>,
+  context: SealContext,
+  dataKey: KeyObject,
+): Seal {
+  const seed = randomness(seedBytes)
   const commitments: Record<string, string> = {}
-  for (const [field, value] of Object.entries(values)) {
-    if (value !== undefined)
-      commitments[field] = commitmentOf(saltOf(seed, field), value).toString('base64url')
+  for (const field of Object.keys(values).sort()) {
+    if (values[field] !== undefined) commitments[field] = commitmentOf(saltOf(seed, field), values[field])
   }
-  const nonce = randomBytes(nonceBytes)
+  const nonce = randomness(nonceBytes)
   const encryption = createCipheriv(cipher, dataKey, nonce, { authTagLength: tagBytes })
-  encryption.setAAD(associatedData(context))
+  encryption.setAAD(associatedData(context, commitments))
   const box = Buffer.concat([
     nonce,
     encryption.update(seed),
@@ -61,7 +74,11 @@ export function seal(values: Readonly<Record<string, unknown>>, context: SealCon
 }
 
 /** The values that were sealed. @throws BrokenSeal */
-export function open(sealed: Seal, context: SealContext, dataKey: Buffer): Readonly<Record<string, unknown>> {
+export function open(
+  sealed: Seal,
+  context: SealContext,
+  dataKey: KeyObject,
+): Readonly<Record<string, unknown>> {
   return unboxed(sealed, context, dataKey).values
 }
 
@@ -69,68 +86,80 @@ export function open(sealed: Seal, context: SealContext, dataKey: Buffer): Reado
 export function disclosuresOf(
   sealed: Seal,
   context: SealContext,
-  dataKey: Buffer,
+  dataKey: KeyObject,
 ): Readonly<Record<string, Disclosure>> {
   const { seed, values } = unboxed(sealed, context, dataKey)
   return Object.fromEntries(
-    Object.entries(values).map(([field, value]) => [
-      field,
-      { salt: saltOf(seed, field).toString('base64url'), value },
-    ]),
+    Object.entries(values).map(([field, value]) => {
+      const disclosure = { salt: saltOf(seed, field).toString('base64url'), value }
+      const commitment = sealed.commitments[field]
+      if (commitment === undefined || !proves(disclosure, commitment)) {
+        throw new BrokenSeal(`${field} is not what was committed to`)
+      }
+      return [field, disclosure]
+    }),
   )
 }
 
 /** Whether the disclosure is what the commitment was made of. */
 export function proves({ salt, value }: Disclosure, commitment: string): boolean {
   const given = Buffer.from(commitment, 'base64url')
-  const expected = commitmentOf(Buffer.from(salt, 'base64url'), value)
+  const expected = Buffer.from(commitmentOf(Buffer.from(salt, 'base64url'), value), 'base64url')
   return given.length === expected.length && timingSafeEqual(given, expected)
 }
 
-function unboxed({ commitments, box }: Seal, context: SealContext, dataKey: Buffer) {
-  const opened = decrypted(Buffer.from(box, 'base64'), context, dataKey)
-  const seed = opened.subarray(0, seedBytes)
+function unboxed({ commitments, box }: Seal, context: SealContext, dataKey: KeyObject) {
+  const opened = decrypted(Buffer.from(box, 'base64'), associatedData(context, commitments), dataKey)
   const values: unknown = JSON.parse(opened.toString('utf8', seedBytes))
   if (typeof values !== 'object' || values === null) throw new BrokenSeal('the box holds no fields')
-  const fields = Object.entries(values)
-  if (fields.length !== Object.keys(commitments).length) {
-    throw new BrokenSeal('the box does not hold the fields that were committed to')
-  }
-  for (const [field, value] of fields) {
-    const commitment = commitments[field]
-    const disclosure = { salt: saltOf(seed, field).toString('base64url'), value }
-    if (commitment === undefined || !proves(disclosure, commitment)) {
-      throw new BrokenSeal(`${field} is not what was committed to`)
-    }
-  }
-  return { seed, values: Object.fromEntries(fields) }
+  return { seed: opened.subarray(0, seedBytes), values: values as Readonly<Record<string, unknown>> } // what JSON calls an object
 }
 
-function decrypted(box: Buffer, context: SealContext, dataKey: Buffer): Buffer {
+function decrypted(box: Buffer, place: Buffer, dataKey: KeyObject): Buffer {
   if (box.length < nonceBytes + seedBytes + tagBytes) throw new BrokenSeal('the box is too short')
-  const decryption = createDecipheriv(cipher, dataKey, box.subarray(0, nonceBytes), {
-    authTagLength: tagBytes,
-  })
-  decryption.setAAD(associatedData(context))
+  const nonce = box.subarray(0, nonceBytes)
+  const decryption = createDecipheriv(cipher, dataKey, nonce, { authTagLength: tagBytes })
+  decryption.setAAD(place)
   decryption.setAuthTag(box.subarray(box.length - tagBytes))
+  const opened = decryption.update(box.subarray(nonceBytes, box.length - tagBytes))
   try {
-    return Buffer.concat([
-      decryption.update(box.subarray(nonceBytes, box.length - tagBytes)),
-      decryption.final(),
-    ])
+    decryption.final()
   } catch (cause) {
     throw new BrokenSeal('the box does not open', { cause })
   }
+  return opened
 }
 
-function commitmentOf(salt: Uint8Array, value: unknown): Buffer {
-  return hash('sha256', Buffer.concat([salt, Buffer.from(JSON.stringify(value))]), 'buffer')
+/** In base64url. */
+function commitmentOf(salt: Buffer, value: unknown): string {
+  return hash('sha256', Buffer.concat([salt, Buffer.from(JSON.stringify(value))]), 'base64url')
 }
 
 function saltOf(seed: Buffer, field: string): Buffer {
-  return createHmac('sha256', seed).update(field).digest()
+  const salt = Buffer.allocUnsafe(hashBytes)
+  salt.write(hash('sha256', Buffer.concat([seed, Buffer.from(field)]), 'latin1'), 'latin1')
+  return salt
 }
 
-function associatedData({ incidentId, eventId, keyId }: SealContext): Buffer {
-  return Buffer.from(JSON.stringify([incidentId, eventId, keyId]))
+function associatedData(
+  { incidentId, eventId, keyId }: SealContext,
+  commitments: Readonly<Record<string, string>>,
+): Buffer {
+  const sorted = Object.entries(commitments).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Buffer.from(JSON.stringify([incidentId, eventId, keyId, sorted]))
+}
+
+const pool = Buffer.alloc(4_096)
+let used = pool.length
+
+/** Random bytes, each handed out once. Asked for one by one they cost more than what is made of them. */
+function randomness(bytes: number): Buffer {
+  if (used + bytes > pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  const taken = Buffer.from(pool.subarray(used, used + bytes))
+  pool.fill(0, used, used + bytes)
+  used += bytes
+  return taken
 }

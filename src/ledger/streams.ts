@@ -7,8 +7,9 @@ export const accessKeyPrefix = 'accessKey-'
 
 /** The ledger itself: every event of these streams has a place (an index) in it. */
 export const ledgerPrefixes = [incidentPrefix, accessKeyPrefix] as const
+export const vaultPrefix = 'vault-'
 /** The ledger and, beside it, the keys that its sealed text needs. */
-export const ledgerAndVaultPrefixes = [...ledgerPrefixes, 'vault-'] as const
+export const ledgerAndVaultPrefixes = [...ledgerPrefixes, vaultPrefix] as const
 
 export const genesisStream = 'ledger-genesis'
 
@@ -23,6 +24,21 @@ export function accessKeyStream(id: AccessKeyId): string {
 /** Where the request with this id (of `requestId`) is pinned to what it was decided to mean. */
 export function requestStream(id: string): string {
   return `request-${id}`
+}
+
+/** Where the data keys with ids `<id>.<slot>` are. */
+export function vaultStream(id: string): string {
+  return `${vaultPrefix}${id}`
+}
+
+/** The vault whose stream this is. */
+export function vaultOfStream(stream: string): string | undefined {
+  return stream.startsWith(vaultPrefix) ? stream.slice(vaultPrefix.length) : undefined
+}
+
+/** Where EventStoreDB keeps a stream's own metadata, such as how many events it is to hold. */
+export function metadataStream(stream: string): string {
+  return `$$${stream}`
 }
 
 export function isIncidentStream(stream: string): boolean {

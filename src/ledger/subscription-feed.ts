@@ -1,6 +1,7 @@
 import {
   type AllStreamSubscription,
   type EventStoreDBClient,
+  eventTypeFilter,
   type ResolvedEvent,
   START,
   streamNameFilter,
@@ -14,13 +15,15 @@ const checkpointInterval = 1_000
 /** One subscription to $all, for as long as its connection lasts. */
 export async function* followed(
   client: EventStoreDBClient,
-  { after, prefixes, batchSize, signal, onConfirmed }: Parameters<EventStore['follow']>[0],
+  { after, prefixes, types, batchSize, signal, onConfirmed }: Parameters<EventStore['follow']>[0],
 ): ReturnType<EventStore['follow']> {
   if (signal.aborted) return
   const subscription = client.subscribeToAll(
     {
       fromPosition: after ? { commit: after.commit, prepare: after.prepare } : START,
-      filter: streamNameFilter({ prefixes: [...prefixes], checkpointInterval }),
+      filter: types
+        ? eventTypeFilter({ prefixes: [...types], checkpointInterval })
+        : streamNameFilter({ prefixes: [...prefixes], checkpointInterval }),
     },
     { highWaterMark: batchSize },
   )

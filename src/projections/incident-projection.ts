@@ -16,6 +16,15 @@ export interface Changes {
   readonly details: readonly DetailsRow[]
   readonly incidents: ReadonlyMap<IncidentId, Standing>
   readonly unreadable: readonly UnreadableRow[]
+  /** Everything personal that stands in rows of these incidents before the revision is to be forgotten. */
+  readonly erasures: readonly Erasure[]
+}
+
+export interface Erasure {
+  readonly incident_id: IncidentId
+  readonly revision: number
+  /** What of the incident is named as erased, also as it was before. */
+  readonly erased: readonly string[]
 }
 
 /**
@@ -38,6 +47,7 @@ export function projectBatch(
   const details: DetailsRow[] = []
   const incidents = new Map<IncidentId, Standing>()
   const unreadable: UnreadableRow[] = []
+  const erasures: Erasure[] = []
   for (const [offset, record] of records.entries()) {
     const index = firstIndex + offset
     if (record.kind === 'unreadable') unreadable.push(unreadableRow(record, index, record.reason))
@@ -51,9 +61,13 @@ export function projectBatch(
     }
     incidents.set(incidentId, next)
     events.push(eventRow(record, index, next))
+    if (record.event.type === 'IncidentPersonalDataErased') {
+      const { erased = [] } = next.incident
+      erasures.push({ incident_id: incidentId, revision: record.revision, erased })
+    }
     if (next.detailsRevision === record.revision) details.push(detailsRow(next.incident))
   }
-  return { events, details, incidents, unreadable }
+  return { events, details, incidents, unreadable, erasures: lastOfEach(erasures) }
 }
 
 /** The incidents whose state one must know before a batch can be folded. */
@@ -66,6 +80,11 @@ export function incidentsBefore(records: readonly LedgerRecord[]): Set<IncidentI
     if (record.revision > 0) needed.add(record.incidentId)
   }
   return needed
+}
+
+/** The last erasure of an incident is the one that counts: it takes in all before. */
+function lastOfEach(erasures: readonly Erasure[]): readonly Erasure[] {
+  return [...new Map(erasures.map((erasure) => [erasure.incident_id, erasure])).values()]
 }
 
 /** The incident after one more event, or undefined where the event does not follow on. */

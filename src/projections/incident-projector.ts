@@ -19,6 +19,8 @@ const beatIntervalMs = 400
 
 export interface IncidentProjectorOptions {
   readonly cache: CacheWriter
+  /** Removes keys that an erasure gave up, where they are still there: a crash may have come between. */
+  readonly completeErasure: (keyIds: readonly string[]) => Promise<void>
   readonly announceLocally: (announced: Announced) => void
   /** Makes the read model anew with this version of the code, up to the live checkpoint. */
   readonly rebuild: (signal: AbortSignal) => Promise<void>
@@ -36,7 +38,7 @@ export function incidentProjection(options: IncidentProjectorOptions): Projectio
 }
 
 async function begin(term: Term, options: IncidentProjectorOptions): Promise<Projecting> {
-  const { cache, announceLocally } = options
+  const { cache, announceLocally, completeErasure } = options
   let checkpoint = await checkpointOfThisVersion(term, options)
   await cache.takeOver(term.signal)
   const standings = standingsIn(term.client)
@@ -51,6 +53,11 @@ async function begin(term: Term, options: IncidentProjectorOptions): Promise<Pro
         pace.done()
         return true
       }
+      // Before the checkpoint goes past it. Throws where the event store is gone: then the term ends, and the next one does it.
+      const keyIds = batch.records.flatMap((record) =>
+        record.kind === 'incident' ? (record.erasedKeyIds ?? []) : [],
+      )
+      if (keyIds.length > 0) await completeErasure(keyIds)
       const before = await standings.before(batch.records)
       const changes = projectBatch(before, batch.records, checkpoint.index + 1)
       const next = movedOver(batch.records, checkpoint)

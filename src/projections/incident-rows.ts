@@ -28,11 +28,12 @@ interface Progress {
   readonly acknowledged_at: Instant | null
   readonly resolved_at: Instant | null
   readonly reopen_count: number
+  readonly erased: Incident['erased'] | null
 }
 
 interface Details {
-  readonly title: string
-  readonly description: string
+  readonly title: string | null
+  readonly description: string | null
   readonly labels: Labels
 }
 
@@ -63,9 +64,10 @@ export interface EventRow extends Place, Progress {
   readonly recorded_at: Instant
   readonly actor_kind: Actor['kind']
   readonly actor_id: string
-  readonly actor_name: string
+  readonly actor_name: string | null
   readonly correlation_id: string
   readonly data: IncidentEvent['data']
+  readonly erased_fields: readonly string[] | null
 }
 
 export interface UnreadableRow extends Place {
@@ -111,6 +113,7 @@ export function eventRow(record: IncidentRecord, index: number, standing: Standi
     actor_name: metadata.actor.name,
     correlation_id: metadata.$correlationId,
     data: event.data,
+    erased_fields: event.erased ?? null,
     ...progress(standing),
   }
 }
@@ -151,6 +154,7 @@ export function standingOf(row: CurrentRow): Standing {
     // Revisions are dense from 0.
     eventCount: row.revision + 1,
     reopenCount: row.reopen_count,
+    ...(row.erased && { erased: row.erased }),
   }
   // The row was made from an Incident, whose status and times belong together.
   return { incident: incident as Incident, detailsRevision: row.details_revision }
@@ -161,12 +165,12 @@ export function incidentJson(incident: Incident): string {
   const { id, title, description, status, severity, source, origin, originRef, externalKey, assignee } =
     incident
   const { occurredAt, reportedAt, updatedAt, recordedAt, acknowledgedAt, resolvedAt } = incident
-  const { revision, eventCount, reopenCount } = incident
+  const { revision, eventCount, reopenCount, erased } = incident
   return JSON.stringify({
     ...{ id, title, description, status, severity, source, origin, originRef, externalKey, assignee },
     labels: sorted(incident.labels),
     ...{ occurredAt, reportedAt, updatedAt, recordedAt, acknowledgedAt, resolvedAt },
-    ...{ revision, eventCount, reopenCount },
+    ...{ revision, eventCount, reopenCount, erased },
   })
 }
 
@@ -186,6 +190,7 @@ function progress({ incident, detailsRevision }: Standing): Progress {
     acknowledged_at: incident.acknowledgedAt,
     resolved_at: incident.resolvedAt,
     reopen_count: incident.reopenCount,
+    erased: incident.erased ?? null,
   }
 }
 

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { IncidentId } from '../aggregates/incident/index.ts'
+import { type IncidentId, personalFields } from '../aggregates/incident/index.ts'
 import type { StoredCheckpoint } from './checkpoint.ts'
 import type { Changes } from './incident-projection.ts'
 import { type CurrentRow, incidentRow, type Standing, standingOf } from './incident-rows.ts'
@@ -42,7 +42,7 @@ export async function writeBatch(
   },
 ): Promise<void> {
   const { name, from, to, changes, farBehind } = batch
-  const { events, details, incidents, unreadable } = changes
+  const { events, details, incidents, unreadable, erasures } = changes
   await client.query({
     name: 'project incidents',
     text: sql('queries/project_incidents'),
@@ -55,6 +55,8 @@ export async function writeBatch(
       JSON.stringify(details),
       JSON.stringify(Array.from(incidents.values(), incidentRow)),
       JSON.stringify(unreadable),
+      JSON.stringify(erasures),
+      JSON.stringify(personalFields),
     ],
   })
 }

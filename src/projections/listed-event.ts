@@ -17,5 +17,15 @@ export function listedEvent<Index extends number | null>(
     actor: metadata.actor,
     correlationId: metadata.$correlationId,
     data: event.data,
+    ...erasedIn(event.erased, metadata.actor.name),
   }
+}
+
+/** What of an event is gone: fields of its data, and the name of its actor. Absent where nothing is. */
+export function erasedIn(
+  fields: readonly string[] | null | undefined,
+  actorName: string | null,
+): Pick<ListedEvent, 'erased'> {
+  const erased = [...(fields ?? []), ...(actorName === null ? ['actor.name'] : [])]
+  return erased.length > 0 ? { erased } : {}
 }

@@ -30,7 +30,7 @@ export async function openReadModel(options: {
   readonly databaseUrl: string
   /** Absent: incidents are cached in the process that leads. */
   readonly redisUrl?: string | undefined
-  readonly ledger: Pick<Ledger, 'subscribe' | 'readAt'>
+  readonly ledger: Pick<Ledger, 'subscribe' | 'readAt' | 'completeErasure'>
   readonly log: Logger
 }): Promise<ReadModel> {
   const { databaseUrl, redisUrl, ledger, log } = options
@@ -46,6 +46,7 @@ export async function openReadModel(options: {
   let projecting: Pick<ReadModelHealth['projector'], 'state' | 'reason'> = { state: 'elsewhere' }
   const projection = incidentProjection({
     cache: cache.writer,
+    completeErasure: ledger.completeErasure,
     announceLocally: announcements.announceLocally,
     rebuild: async (signal) => void (await rebuild({ databaseUrl, ledger, signal })),
     log,

@@ -2,6 +2,7 @@ import pg from 'pg'
 import type { IncidentId } from '../aggregates/incident/index.ts'
 import { type CurrentRow, type EventRow, incidentJson, standingOf } from './incident-rows.ts'
 import { readStandings } from './incident-store.ts'
+import { erasedIn } from './listed-event.ts'
 import {
   type CacheReader,
   type IncidentsQuery,
@@ -87,6 +88,7 @@ function listedEvent(row: ListedEventRow): ListedEvent {
     actor: { kind: row.actor_kind, id: row.actor_id, name: row.actor_name },
     correlationId: row.correlation_id,
     data: row.data,
+    ...erasedIn(row.erased_fields, row.actor_name),
   }
 }
 

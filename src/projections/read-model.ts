@@ -8,7 +8,7 @@ import type {
   Source,
   Status,
 } from '../aggregates/incident/index.ts'
-import type { Actor, LedgerPosition } from '../ledger/event.ts'
+import type { Actor, LedgerPosition, RecordedActor } from '../ledger/event.ts'
 
 export interface ReadModel {
   readonly queries: Queries
@@ -108,9 +108,11 @@ export interface ListedEvent {
   readonly type: IncidentEventType
   readonly at: Instant
   readonly recordedAt: Instant
-  readonly actor: Actor
+  readonly actor: RecordedActor
   readonly correlationId: string
   readonly data: Readonly<Record<string, unknown>>
+  /** The personal fields that were erased, and are null now, `actor.name` among them; absent where none was. */
+  readonly erased?: readonly string[]
 }
 
 export interface StatsQuery {

@@ -28,7 +28,7 @@ export function openStandings(read: ReadStandings, keptCharacters: number): Stan
   const kept = new LRUCache<IncidentId, Standing>({
     maxSize: keptCharacters,
     sizeCalculation: ({ incident }) =>
-      incident.title.length + incident.description.length + overheadCharacters,
+      (incident.title?.length ?? 0) + (incident.description?.length ?? 0) + overheadCharacters,
   })
   return {
     async before(records) {

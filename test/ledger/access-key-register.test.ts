@@ -11,7 +11,7 @@ const context: KeyContext = {
   correlationId: 'a request',
 }
 const body = { name: 'pager', scopes: ['write'] as Scope[], expiresAt: null, requiresSignature: false }
-const silent = { info: () => {}, warn: () => {} }
+const silent = { info: () => {}, warn: () => {}, error: () => {} }
 
 async function openRegister(now = () => Date.parse('2026-01-31T09:00:00Z')) {
   const store = openMemoryStore()

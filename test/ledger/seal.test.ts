@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
@@ -16,7 +16,8 @@ const context = {
   eventId: '018bcfe5-6800-7000-8000-000000000002',
   keyId: '018bcfe5-6800-7000-8000-000000000003.7',
 }
-const dataKey: Buffer = Buffer.alloc(32, 7)
+const dataKeyBytes = Buffer.alloc(32, 7)
+const dataKey = createSecretKey(dataKeyBytes)
 
 const values = fc.dictionary(
   fc.constantFrom('title', 'description', 'labels', 'assignee', 'actor.name'),
@@ -42,7 +43,7 @@ test('a flipped bit in the box, in a commitment, in the key or in the place is n
       (said, where, at) => {
         const whole = seal(said, context, dataKey)
         fc.pre(where !== 'commitment' || Object.keys(whole.commitments).length > 0)
-        const altered: { sealed: Seal; context: SealContext; dataKey: Buffer } = {
+        const altered: { sealed: Seal; context: SealContext; dataKey: KeyObject } = {
           sealed: whole,
           context,
           dataKey,
@@ -50,7 +51,7 @@ test('a flipped bit in the box, in a commitment, in the key or in the place is n
         if (where === 'box') altered.sealed = { ...whole, box: flipped(whole.box, 'base64', at) }
         else if (where === 'commitment')
           altered.sealed = { ...whole, commitments: flippedOne(whole.commitments, at) }
-        else if (where === 'key') altered.dataKey = flippedBytes(dataKey, at)
+        else if (where === 'key') altered.dataKey = createSecretKey(flippedBytes(dataKeyBytes, at))
         else altered.context = { ...context, [where]: `${context[where].slice(0, -1)}f` }
         expect(() => open(altered.sealed, altered.context, altered.dataKey)).toThrow(BrokenSeal)
       },
@@ -61,12 +62,10 @@ test('a flipped bit in the box, in a commitment, in the key or in the place is n
 test('a field that is left out or put in is noticed', () => {
   const whole = seal({ title: 'Outage', reason: 'none' }, context, dataKey)
   const { title: _, ...less } = whole.commitments
-  expect(() => open({ ...whole, commitments: less }, context, dataKey)).toThrow(
-    'the fields that were committed to',
-  )
+  expect(() => open({ ...whole, commitments: less }, context, dataKey)).toThrow('the box does not open')
   expect(() =>
     open({ ...whole, commitments: { ...less, heading: whole.commitments.title ?? '' } }, context, dataKey),
-  ).toThrow('title is not what was committed to')
+  ).toThrow('the box does not open')
 })
 
 test('a disclosure proves its own field and no other, and a flipped bit in it proves nothing', () => {

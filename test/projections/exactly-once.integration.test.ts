@@ -71,6 +71,7 @@ async function live(
       cache,
       announceLocally,
       rebuild: async () => {},
+      completeErasure: async () => {},
       log,
     }).begin(term)
     for (; projecting.checkpoint().index + 1 < records.length; batch++) {

@@ -80,6 +80,7 @@ export function writer({ startMs = Date.UTC(2026, 0, 1), stepMs = 1_000 } = {}):
           stream: `incident-${id}`,
           revision,
           incidentId: id,
+          keyId: 'a key.0',
           event,
           metadata: {
             $correlationId: randomUUID(),

@@ -9,7 +9,7 @@ export type Unplaced = LedgerRecord extends infer R
     : never
   : never
 
-export interface InMemoryLedger extends Pick<Ledger, 'subscribe' | 'readAt'> {
+export interface InMemoryLedger extends Pick<Ledger, 'subscribe' | 'readAt' | 'completeErasure'> {
   readonly records: readonly LedgerRecord[]
   readonly append: (...records: readonly Unplaced[]) => LedgerPosition
 }
@@ -21,6 +21,7 @@ export function inMemoryLedger(initial: readonly LedgerRecord[] = []): InMemoryL
   const lastCommit = () => records.at(-1)?.position.commit ?? 0n
   return {
     records,
+    completeErasure: async () => {},
     append(...added) {
       for (const record of added) {
         const commit = lastCommit() + 100n

@@ -21,6 +21,7 @@ await runProjector(
     cache: noCache,
     announceLocally: () => {},
     rebuild: async () => {},
+    completeErasure: async () => {},
     log: pino({ level: 'silent' }),
   }),
   {

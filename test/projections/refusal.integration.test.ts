@@ -81,7 +81,10 @@ test('a store that cannot be reached is waited for', async () => {
   await readModel.close()
 })
 
-async function projectingFrom(store: Pick<InMemoryLedger, 'subscribe' | 'readAt'>, signal: AbortSignal) {
+async function projectingFrom(
+  store: Pick<InMemoryLedger, 'subscribe' | 'readAt' | 'completeErasure'>,
+  signal: AbortSignal,
+) {
   const readModel = await openReadModel({ databaseUrl: database.url, ledger: store, log })
   return { readModel, projecting: readModel.project(signal) }
 }

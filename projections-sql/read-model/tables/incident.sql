@@ -17,5 +17,7 @@ CREATE TABLE incident (
   acknowledged_at timestamptz,
   resolved_at timestamptz,
   revision integer NOT NULL,
-  reopen_count integer NOT NULL
+  reopen_count integer NOT NULL,
+  -- Which personal fields are gone; null where none is.
+  erased text[]
 );

@@ -12,9 +12,12 @@ CREATE TABLE incident_event (
   recorded_at timestamptz NOT NULL,
   actor_kind text NOT NULL,
   actor_id text NOT NULL,
-  actor_name text NOT NULL,
+  -- Null where it was erased.
+  actor_name text,
   correlation_id text NOT NULL,
   data json NOT NULL,
+  -- The fields of data that were erased; null where none was.
+  erased_fields text[],
   -- The part of the state that events change.
   status ledger.status NOT NULL,
   severity ledger.severity NOT NULL,
@@ -23,5 +26,6 @@ CREATE TABLE incident_event (
   acknowledged_at timestamptz,
   resolved_at timestamptz,
   reopen_count integer NOT NULL,
+  erased text[],
   UNIQUE (incident_id, revision)
 );

@@ -34,11 +34,15 @@ export const revisionBody = z
     'must name at least one field to change',
   )
 
+/** Why, for the record: what stands here is not erased with the rest. */
+export const erasureBody = z.strictObject({ reason: values.remark })
+
 export const noteBody = z.strictObject({ text: values.remark })
 
 export type ReportBody = z.output<typeof reportBody>
 export type StatusBody = z.output<typeof statusBody>
 export type RevisionBody = z.output<typeof revisionBody>
+export type ErasureBody = z.output<typeof erasureBody>
 
 export type IncidentCommand = Occurrence &
   (
@@ -52,6 +56,7 @@ export type IncidentCommand = Occurrence &
     | { readonly type: 'ChangeStatus'; readonly body: StatusBody }
     | { readonly type: 'Revise'; readonly body: RevisionBody }
     | { readonly type: 'AddNote'; readonly noteId: string; readonly text: string }
+    | { readonly type: 'ErasePersonalData'; readonly body: ErasureBody }
   )
 
 /** A command before it is given its time. */

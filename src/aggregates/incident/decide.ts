@@ -29,7 +29,8 @@ export type Decision =
  */
 export function decide(command: IncidentCommand, state: IncidentState): Decision {
   const decision = decided(command, state)
-  if (!decision.ok || !isReported(state)) return decision
+  // An erasure finds room in a full incident too: it is the last event there, and the next one has nothing left to erase.
+  if (!decision.ok || !isReported(state) || command.type === 'ErasePersonalData') return decision
   return state.eventCount + decision.events.length > limits.eventsPerIncident
     ? refused({ code: 'incident-full', limit: limits.eventsPerIncident })
     : decision
@@ -54,6 +55,9 @@ function decided(command: IncidentCommand, state: IncidentState): Decision {
       return revise(command.body, state, time)
     case 'AddNote':
       return accepted([happened('IncidentNoteAdded', { noteId: command.noteId, text: command.text }, time)])
+    case 'ErasePersonalData':
+      if (state.erasedRevision === state.revision) return nothing
+      return accepted([happened('IncidentPersonalDataErased', command.body, time)])
     default:
       return command satisfies never
   }

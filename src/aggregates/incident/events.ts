@@ -1,8 +1,9 @@
 /**
  * What can have happened to an incident. Past tense, facts only, nothing derived. These schemas are what is validated on
- * write and on read; `schemaVersion` of the events below is 1 for all of them.
+ * write and on read, but for what was erased meanwhile; `schemaVersion` of the events below is 1 for all of them.
  */
 import { z } from 'zod'
+import { type PersonalField, personalFields } from './personal-data.ts'
 import * as values from './values.ts'
 
 const reported = z.strictObject({
@@ -48,6 +49,9 @@ const noteAdded = z.strictObject({
   text: values.remark,
 })
 
+/** Everything personal that was recorded until then is gone for good: the fields of all earlier events that can be about a person. */
+const personalDataErased = z.strictObject({ reason: values.remark })
+
 /** The shape of each event's data, by its type. */
 export const incidentEventData = {
   IncidentReported: reported,
@@ -56,7 +60,19 @@ export const incidentEventData = {
   IncidentAssigned: assigned,
   IncidentDetailsAmended: detailsAmended,
   IncidentNoteAdded: noteAdded,
+  IncidentPersonalDataErased: personalDataErased,
 } as const
+
+/** The shape of an event's data as it is read, when a part of it may have been erased. */
+export function readEventData(type: IncidentEventType): z.ZodObject {
+  const { shape } = incidentEventData[type]
+  const erasable: readonly string[] = personalFields[type]
+  const fields = Object.entries(shape).map(([name, field]: [string, z.ZodType]) => [
+    name,
+    erasable.includes(name) ? field.nullable() : field,
+  ])
+  return z.strictObject(Object.fromEntries(fields) as Record<string, z.ZodType>) // fromEntries forgets the keys
+}
 
 export type IncidentEventType = keyof typeof incidentEventData
 export const incidentEventTypes = Object.keys(incidentEventData) as IncidentEventType[]
@@ -70,6 +86,12 @@ export interface Occurrence {
 export type IncidentEvent = {
   [Type in IncidentEventType]: {
     readonly type: Type
-    readonly data: Readonly<z.output<(typeof incidentEventData)[Type]>>
+    readonly data: Erasable<Readonly<z.output<(typeof incidentEventData)[Type]>>, PersonalField<Type>>
+    /** The fields of its data that were erased, and are null now; absent where none was. */
+    readonly erased?: readonly PersonalField<Type>[]
   } & Occurrence
 }[IncidentEventType]
+
+type Erasable<Data, Field> = {
+  [Key in keyof Data]: Key extends Field ? Data[Key] | null : Data[Key]
+}

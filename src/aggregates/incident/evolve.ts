@@ -1,4 +1,5 @@
 import type { IncidentEvent } from './events.ts'
+import { type ErasableField, erasableFields } from './personal-data.ts'
 import { type Incident, type IncidentState, isReported } from './state.ts'
 import { isReopening } from './transitions.ts'
 import type { IncidentId } from './values.ts'
@@ -25,6 +26,8 @@ export function evolve(id: IncidentId, state: IncidentState, event: IncidentEven
       revision: 0,
       eventCount: 1,
       reopenCount: 0,
+      labels: data.labels ?? {},
+      ...(event.erased && { erased: event.erased }),
     }
   }
   if (!isReported(state)) throw new RangeError(`the history of incident ${id} does not begin with a report`)
@@ -40,21 +43,44 @@ function changed(incident: Incident, event: Change): Incident {
     case 'IncidentSeverityChanged':
       return { ...incident, severity: event.data.to }
     case 'IncidentAssigned':
-      return { ...incident, assignee: event.data.to }
+      return restated(incident, { assignee: event.data.to }, event.erased?.includes('to') ? ['assignee'] : [])
     case 'IncidentDetailsAmended': {
       const { title, description, labels } = event.data
-      return {
-        ...incident,
-        title: title ?? incident.title,
-        description: description ?? incident.description,
-        labels: labels ?? incident.labels,
+      const given = {
+        ...(title !== undefined && { title }),
+        ...(description !== undefined && { description }),
+        ...(labels !== undefined && { labels: labels ?? {} }),
       }
+      return restated(incident, given, event.erased ?? [])
     }
     case 'IncidentNoteAdded':
       return incident
+    case 'IncidentPersonalDataErased':
+      return { ...withoutPersonalData(incident), erasedRevision: incident.revision + 1 }
     default:
       return event satisfies never
   }
+}
+
+/** With fields that were stated anew: `gone` of them were erased since, the others are no longer. */
+function restated(
+  incident: Incident,
+  given: Partial<Pick<Incident, ErasableField>>,
+  gone: readonly ErasableField[],
+): Incident {
+  const changed = { ...incident, ...given }
+  if (gone.length === 0 && incident.erased === undefined) return changed
+  const { erased = [], ...rest } = changed
+  const still = erasableFields.filter((field) =>
+    Object.hasOwn(given, field) ? gone.includes(field) : erased.includes(field),
+  )
+  return still.length > 0 ? { ...rest, erased: still } : rest
+}
+
+function withoutPersonalData(incident: Incident): Incident {
+  const hasOriginRef = incident.originRef !== null || incident.erased?.includes('originRef') === true
+  const erased = erasableFields.filter((field) => field !== 'originRef' || hasOriginRef)
+  return { ...incident, title: null, description: null, assignee: null, labels: {}, originRef: null, erased }
 }
 
 function progressed(

@@ -1,3 +1,4 @@
+import type { ErasableField } from './personal-data.ts'
 import type { IncidentId, Instant, Labels, Severity, Source } from './values.ts'
 
 /** Nothing was reported under this id yet. */
@@ -7,8 +8,9 @@ export interface Unreported {
 
 interface Facts {
   readonly id: IncidentId
-  readonly title: string
-  readonly description: string
+  /** These five are null, or without labels, where `erased` names them. */
+  readonly title: string | null
+  readonly description: string | null
   readonly severity: Severity
   readonly source: Source
   readonly origin: string
@@ -27,6 +29,10 @@ interface Facts {
   readonly revision: number
   readonly eventCount: number
   readonly reopenCount: number
+  /** Which personal fields are gone; absent where none is. */
+  readonly erased?: readonly ErasableField[]
+  /** Of the last erasure. Absent where there was none. */
+  readonly erasedRevision?: number
 }
 
 /** `acknowledgedAt`: when it first left `new`. `resolvedAt`: when it was last resolved, while it is. */

@@ -23,6 +23,7 @@ const eventIds = [
   'b1c52f60-6f31-4c6e-9d5e-0f2b7a1f3c13',
   'b1c52f60-6f31-4c6e-9d5e-0f2b7a1f3c14',
   'b1c52f60-6f31-4c6e-9d5e-0f2b7a1f3c15',
+  'b1c52f60-6f31-4c6e-9d5e-0f2b7a1f3c16',
 ]
 const firstIndex = 41
 const minute = (number: number) => instant.parse(`2026-01-31T14:0${number}:10.000Z`)
@@ -69,14 +70,20 @@ const events: readonly IncidentEvent[] = [
     ...happened(8),
   },
 ]
+const erasure: IncidentEvent = {
+  type: 'IncidentPersonalDataErased',
+  data: { reason: 'Request 2026-17 of a customer.' },
+  ...happened(9),
+}
 
-export const records: readonly IncidentRecord[] = events.map((event, revision) => ({
+export const records: readonly IncidentRecord[] = [...events, erasure].map((event, revision) => ({
   kind: 'incident',
   id: eventIds[revision] ?? '',
   stream: `incident-${id}`,
   revision,
   position: { commit: BigInt(12_000 + revision), prepare: BigInt(12_000 + revision) },
   incidentId: id,
+  keyId: '01980d5e-5c00-7000-8000-000000000001.7',
   event,
   metadata: {
     $correlationId: '6a4f2d0e-4c39-4e0a-8a55-1d1f7c0b9e21',
@@ -88,7 +95,7 @@ export const records: readonly IncidentRecord[] = events.map((event, revision) =
   },
 }))
 
-export const lastIndex = firstIndex + records.length - 1
+export const lastIndex = firstIndex + events.length - 1
 export const indexOf = ({ revision }: IncidentRecord) => firstIndex + revision
 
 export const incident: Incident = (() => {

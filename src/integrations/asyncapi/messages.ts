@@ -2,8 +2,8 @@ import type { Message as KafkaMessage } from 'kafkajs'
 import { z } from 'zod'
 import {
   type IncidentEventType,
-  incidentEventData,
   incidentEventTypes,
+  readEventData,
   reportBody,
 } from '../../aggregates/incident/index.ts'
 import { eventAttributes, rejectionHeaders, statusReport, structuredReport } from '../kafka/intake/schemas.ts'
@@ -58,7 +58,7 @@ export function eventMessages({ event }: Shown): MessageDescription[] {
     summary: 'A CloudEvent 1.0 in binary mode. The value is the event as GET /events shows it.',
     contentType: json,
     headers: headersOf(eventHeaders.extend({ ce_type: z.literal(type) })),
-    payload: jsonSchemaOf(event.extend({ type: z.literal(type), data: incidentEventData[type] })),
+    payload: jsonSchemaOf(event.extend({ type: z.literal(type), data: readEventData(type) })),
     key: incidentKey,
     examples: examples.records
       .filter((record) => record.event.type === type)

@@ -24,11 +24,14 @@ export const help = [
 /** Telegram's limit is 4,096 UTF-16 units; the longest of our messages has one remark and a title. */
 const remarkShown = 2_000
 
+/** What stands in the place of text that is gone. */
+const erased = '(erased)'
+
 export function summary(incident: Incident, linkTo: LinkTo): string {
   const { id, status, severity, title, assignee, reportedAt } = incident
   return lines(
     `${shortId(id)} · ${statusWords[status]} · ${severity}`,
-    title,
+    title ?? erased,
     `Reported ${minuteOf(reportedAt)}${assignee === null ? '' : `, assigned to ${assignee}`}`,
     linkTo(id),
   )
@@ -39,7 +42,7 @@ export function openList(incidents: readonly Incident[], more: boolean): string 
   return lines(
     ...incidents.map(
       ({ id, status, severity, title }) =>
-        `${shortId(id)} · ${statusWords[status]} · ${severity} · ${cut(title, 100)}`,
+        `${shortId(id)} · ${statusWords[status]} · ${severity} · ${cut(title ?? erased, 100)}`,
     ),
     more ? 'These are the newest; there are more.' : undefined,
   )
@@ -48,13 +51,13 @@ export function openList(incidents: readonly Incident[], more: boolean): string 
 /** Of an event, to whoever reported the incident. `incident`: as it was after the event. */
 export function tidings({ event, metadata }: IncidentRecord, incident: Incident, linkTo: LinkTo): string {
   const id = shortId(incident.id)
-  const by = `by ${metadata.actor.name}`
+  const by = `by ${metadata.actor.name ?? erased}`
   const link = linkTo(incident.id)
   switch (event.type) {
     case 'IncidentReported':
       return lines(
         `Reported as ${id} · ${statusWords[incident.status]} · ${incident.severity}`,
-        incident.title,
+        incident.title ?? erased,
         link,
       )
     case 'IncidentStatusChanged':
@@ -77,9 +80,11 @@ export function tidings({ event, metadata }: IncidentRecord, incident: Incident,
         link,
       )
     case 'IncidentDetailsAmended':
-      return lines(`${id} was amended ${by}`, incident.title, link)
+      return lines(`${id} was amended ${by}`, incident.title ?? erased, link)
     case 'IncidentNoteAdded':
-      return lines(`${id}: a note ${by}`, cut(event.data.text, remarkShown), link)
+      return lines(`${id}: a note ${by}`, cut(event.data.text ?? erased, remarkShown), link)
+    case 'IncidentPersonalDataErased':
+      return lines(`${id}: its personal data was erased, ${by}`, link)
     default:
       return event satisfies never
   }

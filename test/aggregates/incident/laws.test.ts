@@ -122,8 +122,8 @@ function run(
 
 interface Plain {
   status: Status
-  title: string
-  description: string
+  title: string | null
+  description: string | null
   severity: Severity
   assignee: string | null
   labels: Record<string, string>
@@ -161,6 +161,10 @@ function plainModel() {
     }
     if (!incident) return false
     if (one.type === 'AddNote') return true
+    if (one.type === 'ErasePersonalData') {
+      incident = { ...incident, title: null, description: null, assignee: null, labels: {} }
+      return true
+    }
     if (one.type === 'ChangeStatus') {
       const to = one.body.status
       if (to === incident.status) return true

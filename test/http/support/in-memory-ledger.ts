@@ -115,6 +115,7 @@ export function inMemoryLedger(clock: () => number): InMemoryLedger {
       revision: recordsOf(id).length,
       position: positionAt(records.length),
       incidentId: id,
+      keyId: 'a key.0',
       event,
       metadata: {
         $correlationId: context.correlationId,
@@ -174,6 +175,7 @@ export function inMemoryLedger(clock: () => number): InMemoryLedger {
       if (found.length === 0) throw new LedgerError({ code: 'incident-not-found' })
       return found
     },
+    disclosures: async (id) => (await history.events(id)).map(() => ({})),
     stateAt: async (id, moment) => {
       const found = await history.events(id)
       const count = found.filter(({ event, revision }) => isWithin(moment, event, revision)).length

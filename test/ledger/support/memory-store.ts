@@ -5,7 +5,10 @@ import type { AppendAttempt, EventStore, StoredEvent } from '../../../src/ledger
 export type Mishap = 'none' | 'lost' | 'unanswered' | 'unsent' | 'refused'
 
 export interface MemoryStore extends EventStore {
+  /** Of every stream but vaults and streams' own metadata. */
   readonly all: readonly StoredEvent[]
+  /** Of those. */
+  readonly vaults: readonly StoredEvent[]
   /** What befalls the appends to come, in order; after them, nothing. */
   readonly mishaps: Mishap[]
   /** While true, reads fail. */
@@ -16,9 +19,13 @@ export interface MemoryStore extends EventStore {
   reads: number
 }
 
-/** An event store in memory, with the rules for exact revisions that EventStoreDB has, and with mishaps. */
+/**
+ * An event store in memory, with the rules for exact revisions that EventStoreDB has, $maxCount, and with mishaps. Those befall appends to the
+ * streams of the ledger only: keys are made ahead, when no test knows.
+ */
 export function openMemoryStore(): MemoryStore {
-  const all: StoredEvent[] = []
+  const everything: StoredEvent[] = []
+  const mostEvents = new Map<string, number>()
   const streams = new Map<string, StoredEvent[]>()
 
   function appended(
@@ -34,10 +41,11 @@ export function openMemoryStore(): MemoryStore {
       return same && last ? { outcome: 'appended', position: last.position } : { outcome: 'conflict' }
     }
     for (const event of structuredClone(events)) {
-      const commit = BigInt(all.length + 1) * 100n
+      const commit = BigInt(everything.length + 1) * 100n
       const stored = { ...event, stream, revision: kept.length, position: { commit, prepare: commit } }
       kept.push(stored)
-      all.push(stored)
+      everything.push(stored)
+      if (stream.startsWith('$$')) mostEvents.set(stream.slice(2), maxCountOf(event.data))
     }
     streams.set(stream, kept)
     const last = kept.at(-1)
@@ -45,20 +53,31 @@ export function openMemoryStore(): MemoryStore {
     return { outcome: 'appended', position: last.position }
   }
 
-  function reachable<T>(found: T): T {
+  function reachable<T>(found: T, reads = 1): T {
     if (store.away) throw new LedgerError({ code: 'event-store-unavailable', reason: 'away' })
-    store.reads += 1
+    store.reads += reads
     return found
   }
 
+  /** What $maxCount leaves of the stream. */
+  const living = (stream: string) =>
+    (streams.get(stream) ?? []).slice(-(mostEvents.get(stream) ?? Number.MAX_SAFE_INTEGER))
+  const isLiving = (event: StoredEvent) => living(event.stream).includes(event)
+
   const store: MemoryStore = {
-    all,
+    get all() {
+      return everything.filter(({ stream }) => !isAside(stream))
+    },
+    get vaults() {
+      return everything.filter((event) => isAside(event.stream) && isLiving(event))
+    },
     mishaps: [],
     away: false,
     beforeAppend: async () => {},
     appends: 0,
     reads: 0,
     append: async (stream, events, expectedRevision) => {
+      if (isAside(stream)) return reachable(appended(stream, events, expectedRevision), 0)
       await store.beforeAppend(stream)
       store.appends += 1
       const mishap = store.mishaps.shift() ?? 'none'
@@ -78,13 +97,22 @@ export function openMemoryStore(): MemoryStore {
       }
     },
     readStream: async (stream, { fromRevision = 0, maxCount }) =>
-      reachable((streams.get(stream) ?? []).slice(fromRevision, fromRevision + maxCount)),
-    readAt: async ({ commit }) => reachable(all.find(({ position }) => position.commit === commit)),
-    follow: async function* ({ after, prefixes, batchSize, signal, onConfirmed }) {
+      reachable(
+        living(stream)
+          .filter(({ revision }) => revision >= fromRevision)
+          .slice(0, maxCount),
+        isAside(stream) ? 0 : 1,
+      ),
+    readAt: async ({ commit }) => reachable(everything.find(({ position }) => position.commit === commit)),
+    follow: async function* ({ after, prefixes, types, batchSize, signal, onConfirmed }) {
       onConfirmed()
-      const wanted = all.filter(
-        ({ stream, position }) =>
-          position.commit > (after?.commit ?? 0n) && prefixes.some((prefix) => stream.startsWith(prefix)),
+      const wanted = everything.filter(
+        (event) =>
+          event.position.commit > (after?.commit ?? 0n) &&
+          (types
+            ? types.some((type) => event.type.startsWith(type))
+            : prefixes.some((prefix) => event.stream.startsWith(prefix))) &&
+          isLiving(event),
       )
       if (wanted.length === 0) yield { events: [], caughtUp: true }
       for (let i = 0; i < wanted.length && !signal.aborted; i += batchSize) {
@@ -96,4 +124,14 @@ export function openMemoryStore(): MemoryStore {
     close: async () => {},
   }
   return store
+}
+
+function isAside(stream: string): boolean {
+  return stream.startsWith('vault-') || stream.startsWith('$$')
+}
+
+function maxCountOf(metadata: object): number {
+  return '$maxCount' in metadata && typeof metadata.$maxCount === 'number'
+    ? metadata.$maxCount
+    : Number.MAX_SAFE_INTEGER
 }

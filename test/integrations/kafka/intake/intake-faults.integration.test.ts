@@ -46,7 +46,7 @@ describe.skipIf(isMissing('Kafka broker'))('Each report is taken once', () => {
       /** What was reported in this test, by description. */
       reported: async () =>
         (await eventsIn(ledger)).flatMap(({ event }) =>
-          event.type === 'IncidentReported' && event.data.labels.mark === mark
+          event.type === 'IncidentReported' && event.data.labels?.mark === mark
             ? [event.data.description]
             : [],
         ),
