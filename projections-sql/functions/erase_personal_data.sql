@@ -3,15 +3,16 @@
 -- The search path decides which read model is meant.
 CREATE OR REPLACE FUNCTION ledger.erase_personal_data(p_erasures json, p_fields jsonb)
 RETURNS void
-LANGUAGE sql
+LANGUAGE plpgsql
 AS $$
+BEGIN
   UPDATE incident_event e
   SET data = (
-        SELECT coalesce(json_object_agg(
-          member.key,
-          CASE WHEN p_fields -> e.type ? member.key THEN NULL ELSE member.value END
-          ORDER BY member.place
-        ), '{}')
+        -- Member by member, so that what is left stands there as it stood.
+        SELECT ('{' || coalesce(string_agg(
+          to_json(member.key) || ':' || CASE WHEN p_fields -> e.type ? member.key THEN 'null' ELSE member.value::text END,
+          ',' ORDER BY member.place
+        ), '') || '}')::json
         FROM json_each(e.data) WITH ORDINALITY AS member(key, value, place)
       ),
       erased_fields = (
@@ -29,4 +30,5 @@ AS $$
   SET title = NULL, description = NULL, labels = '{}'
   FROM json_to_recordset(p_erasures) AS erasure(incident_id uuid, revision integer)
   WHERE d.incident_id = erasure.incident_id AND d.revision < erasure.revision;
+END
 $$;

@@ -1,8 +1,16 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { type AccessKeyId, accessKeyId, scopes } from '../aggregates/access-key/index.ts'
-import { type IncidentId, type Instant, incidentId, instant } from '../aggregates/incident/index.ts'
+import {
+  erasureBody,
+  type IncidentId,
+  type Instant,
+  incidentId,
+  instant,
+} from '../aggregates/incident/index.ts'
 import { ConfigError } from '../config.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import type { Runtime } from '../main.ts'
+import { eraseIncident } from './erase.ts'
 import { addEventStore } from './event-store.ts'
 import { type ExitCode, exitCode, exitCodesHelp } from './exit-code.ts'
 import { failureText } from './failure.ts'
@@ -14,6 +22,7 @@ import { issueKey, keyFrom, listKeys, revokeKey } from './keys.ts'
 import { rebuild } from './rebuild.ts'
 import { replayAll, replayOne } from './replay.ts'
 import { type Republication, republish } from './republish.ts'
+import { rotateSecret } from './rotate-secret.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What the commands need of the rest of the program. Each part is loaded by the command that uses it. */
@@ -145,9 +154,24 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
       },
     )
 
+  root
+    .command('erase')
+    .argument('<id>', 'of the incident', uuid)
+    .description('Erase the personal data of an incident, for good and everywhere; its history stays.')
+    .requiredOption('--reason <text>', 'why; it stays in the ledger: name a case, not a person', reasonText)
+    .addHelpText(
+      'after',
+      examples('incident-ledger erase 0197a5c0-0000-7000-8000-000000000001 --reason "request 2026-17"'),
+    )
+    .action((id: IncidentId, { reason }: { reason: string }, command: Command) =>
+      withLedger(command, (opened) => eraseIncident(id, { ...opened, reason })),
+    )
+
   const keys = root
     .command('keys')
-    .description('Issue, list and revoke access keys; of a running service too, which needs no restart.')
+    .description(
+      'Issue, list and revoke access keys, of a running service too, which needs no restart; and rotate the secret.',
+    )
   keys
     .command('issue')
     .argument('<name>', 'what the key is for: a system, not a person, for it stays in the ledger')
@@ -184,11 +208,27 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
     .addHelpText('after', examples('incident-ledger keys revoke 0197a5c0-0000-7000-8000-000000000001'))
     .action((id: AccessKeyId, _, command: Command) => withLedger(command, (opened) => revokeKey(id, opened)))
 
+  keys
+    .command('rotate-secret')
+    .description('Put every data key under the current LEDGER_SECRET, while the service runs.')
+    .addHelpText(
+      'after',
+      `
+First give the service, and this command, a new LEDGER_SECRET with the next version, and the one before in LEDGER_SECRET_PREVIOUS
+(LEDGER_SECRET=2:the-new-one LEDGER_SECRET_PREVIOUS=1:the-old-one), and start every process of the service anew.
+${examples('incident-ledger keys rotate-secret')}`,
+    )
+    .action((_, command: Command) => withLedger(command, (opened) => rotateSecret({ ...opened, signal })))
+
   return root
 
   async function withLedger(
     command: Command,
-    work: (opened: Parameters<typeof listKeys>[0]) => Promise<void>,
+    work: (opened: {
+      readonly ledger: Ledger
+      readonly terminal: Terminal
+      readonly json: boolean
+    }) => Promise<void>,
   ): Promise<void> {
     await using runtime = await surroundings.openRuntime(settingsOf(command))
     await work({ ledger: runtime.ledger, terminal, json: jsonOf(command) })
@@ -246,6 +286,12 @@ function momentOfThePast(text: string): Instant {
 function uuid(text: string): IncidentId {
   const read = incidentId.safeParse(text)
   if (!read.success) throw new InvalidArgumentError('It must be a UUID.')
+  return read.data
+}
+
+function reasonText(text: string): string {
+  const read = erasureBody.shape.reason.safeParse(text)
+  if (!read.success) throw new InvalidArgumentError(`It ${read.error.issues[0]?.message}.`)
   return read.data
 }
 

@@ -25,6 +25,7 @@ export const revision = {
   labels: { region: null, team: 'payments' },
 } satisfies RevisionBody
 
+export const erasure = { reason: 'Request 2026-17 of a customer.' }
 export const note = { text: 'Half of the pods are back on the old version.' }
 
 const key = { kind: 'access-key', id: 'x-access-key', name: 'X_ACCESS_KEY' } as const

@@ -228,7 +228,7 @@ function shaped(
 function keyIdOf({ stream, metadata }: StoredEvent): readonly string[] {
   if (!isIncidentStream(stream) || !isObject(metadata)) return []
   const { sealed } = metadata
-  return isObject(sealed) && typeof sealed['key'] === 'string' ? [sealed['key']] : []
+  return isObject(sealed) && typeof sealed.key === 'string' ? [sealed.key] : []
 }
 
 /** A step may stumble over data that was never of its version: then there is nothing that a schema would take. */

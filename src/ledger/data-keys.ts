@@ -136,17 +136,15 @@ export function openDataKeys(vaults: Vaults, log: Pick<Logger, 'warn'>, timeoutM
   }
 
   /** Once, for all who ask meanwhile. */
-  function read(vault: string): Promise<Vault | undefined> {
-    const underWay = reading.get(vault)
-    if (underWay) return underWay
-    const asked = vaults
-      .read(vault)
-      .then((found) => {
-        if (found) kept.set(vault, found)
-        return found
-      })
-      .finally(() => reading.delete(vault))
+  async function read(vault: string): Promise<Vault | undefined> {
+    const asked = reading.get(vault) ?? vaults.read(vault)
     reading.set(vault, asked)
-    return asked
+    try {
+      const found = await asked
+      if (found) kept.set(vault, found)
+      return found
+    } finally {
+      reading.delete(vault)
+    }
   }
 }

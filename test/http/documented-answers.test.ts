@@ -24,6 +24,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   'PATCH /incidents/{id}/status': { status: 'in_progress' },
   'PATCH /incidents/{id}': { severity: 'low' },
   'POST /incidents/{id}/notes': { text: 'a remark' },
+  'DELETE /incidents/{id}/personal-data': { reason: 'request 2026-17' },
   'POST /access-keys': { name: 'pager', scopes: ['read'] },
   'PATCH /access-keys/{id}': { name: 'a pager' },
 }

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { incidentId, noteBody, revisionBody, statusBody } from '../../aggregates/incident/index.ts'
+import {
+  erasureBody,
+  incidentId,
+  noteBody,
+  revisionBody,
+  statusBody,
+} from '../../aggregates/incident/index.ts'
 import type { IncidentCommands } from '../../ledger/ledger.ts'
 import { incidentAnswer } from '../answers.ts'
 import { answerCommand, type CommandSeams, commandContext } from '../command-answer.ts'
@@ -14,6 +20,7 @@ const bodies = {
   status: statusBody.meta({ id: 'StatusChange', examples: [examples.statusChange] }),
   revision: revisionBody.meta({ id: 'Revision', examples: [examples.revision] }),
   note: noteBody.meta({ id: 'Note', examples: [examples.note] }),
+  erasure: erasureBody.meta({ id: 'Erasure', examples: [examples.erasure] }),
 }
 
 const common = {
@@ -40,7 +47,7 @@ const problems = [
   'history-unreadable',
 ] as const satisfies readonly ProblemSlug[]
 
-/** PATCH /incidents/{id}/status, PATCH /incidents/{id}, POST /incidents/{id}/notes */
+/** PATCH /incidents/{id}/status, PATCH /incidents/{id}, POST /incidents/{id}/notes, DELETE /incidents/{id}/personal-data */
 export function incidentChanges(
   app: App,
   incidents: Pick<IncidentCommands, 'change'>,
@@ -98,6 +105,28 @@ export function incidentChanges(
       incidents.change(
         request.params.id,
         { type: 'AddNote', noteId: randomUUID(), text: request.body.text },
+        commandContext(request),
+      ),
+    ),
+  )
+
+  const erasureRoute = operation(
+    {
+      ...common,
+      access: 'admin',
+      audited: true,
+      summary: 'Erase the personal data of an incident',
+      description:
+        'Everything that may be about a person and was recorded until now is gone for good, everywhere: title, description, assignee, labels, originRef, the texts of notes and reasons, the names of those who acted. Answers show null, and name it in `erased`; the history stays, and its proofs hold. Also of a closed incident. What is recorded later is kept as before. The reason given here is not erased with the rest: name a case, not a person. To erase again when nothing was recorded since is success and records nothing.',
+      problems,
+    },
+    { params, body: bodies.erasure },
+  )
+  app.delete('/incidents/:id/personal-data', erasureRoute, (request, reply) =>
+    answerCommand('ErasePersonalData', reply, seams, () =>
+      incidents.change(
+        request.params.id,
+        { type: 'ErasePersonalData', body: request.body },
         commandContext(request),
       ),
     ),

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Format, Problem, SourceRow } from '../../../src/cli/import/plan.ts'
 import { type ImportOptions, importFile } from '../../../src/cli/import/run.ts'
 import { columns } from '../../../src/cli/import/servicenow-update.ts'
+import type { IncidentRecord } from '../../../src/ledger/event.ts'
 import type { MemoryStore } from '../../ledger/support/memory-store.ts'
 import { ledgerOn } from '../../ledger/support/requests.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
@@ -47,15 +48,25 @@ export async function importedText<Row extends SourceRow>(
 }
 
 /** The events of a store's incidents, without what differs from run to run. */
-export function eventsIn(store: MemoryStore) {
-  return store.all
-    .filter(({ stream }) => stream.startsWith('incident-'))
-    .map(({ type, data, metadata }) => ({
-      type,
-      data: Object(data),
-      at: Object(metadata).at,
-      by: Object(metadata).actor.name,
-    }))
+export async function eventsIn(store: MemoryStore) {
+  const records = await recordsIn(store)
+  return records.map(({ event, metadata }) => ({
+    type: event.type,
+    data: Object(event.data),
+    at: event.at,
+    by: metadata.actor.name,
+  }))
+}
+
+/** The events of a store's incidents, opened. */
+export async function recordsIn(store: MemoryStore): Promise<IncidentRecord[]> {
+  const ledger = await ledgerOn(store)
+  const { signal } = new AbortController()
+  for await (const { records } of ledger.subscribe({ batchSize: 100_000, signal })) {
+    await ledger.close()
+    return records.filter((record) => record.kind === 'incident')
+  }
+  return []
 }
 
 const usual: Readonly<Record<string, string>> = {

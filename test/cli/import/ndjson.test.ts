@@ -15,7 +15,7 @@ async function tale(...lines: readonly (object | string)[]) {
   const store = openMemoryStore()
   const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n')
   const { summary, problems } = await importedText(ndjson, text, store)
-  return { store, text, events: eventsIn(store), summary, problems }
+  return { store, text, events: await eventsIn(store), summary, problems }
 }
 
 it('takes reports, changes of status, revisions and notes, in their order', async () => {

@@ -8,7 +8,7 @@ import type { ImportedIncident } from '../../../src/ledger/ledger.ts'
 import { type MemoryStore, openMemoryStore } from '../../ledger/support/memory-store.ts'
 import { ledgerOn } from '../../ledger/support/requests.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
-import { csvOf, eventsIn, extract, imported, importedText, wholeLog } from './importing.ts'
+import { csvOf, eventsIn, extract, imported, importedText, recordsIn, wholeLog } from './importing.ts'
 
 describe('the whole log', () => {
   it('becomes 890 incidents, all closed, with 11 reopenings; a second import writes none', async () => {
@@ -22,7 +22,7 @@ describe('the whole log', () => {
       incidents: { total: 890, written: 890, reopenings: 11, byStatus: { closed: 890 } },
       eventsAppended: 4_724,
     })
-    expect(eventsIn(store)).toHaveLength(4_724)
+    expect(await eventsIn(store)).toHaveLength(4_724)
     expect(problems.map(({ kind, line }) => [kind, line])).toEqual([
       ['clamped', 360],
       ['clamped', 361],
@@ -33,7 +33,7 @@ describe('the whole log', () => {
 
     const { summary: again } = await imported(serviceNow, file, store)
     expect(again).toMatchObject({ eventsAppended: 0, rows: { written: 0, present: 4_328, unchanged: 1_670 } })
-    expect(eventsIn(store)).toHaveLength(4_724)
+    expect(await eventsIn(store)).toHaveLength(4_724)
   })
 })
 
@@ -50,7 +50,7 @@ describe('an import that is stopped', () => {
     expect(second.stopped).toBeUndefined()
     expect(second.rows.present).toBe(first.rows.written)
     expect(first.eventsAppended + second.eventsAppended).toBe(404)
-    expect(sortedEvents(store)).toEqual(await undisturbed())
+    expect(await sortedEvents(store)).toEqual(await undisturbed())
   })
 
   it('by the event store says so, and the next run brings the rest, once', async () => {
@@ -61,17 +61,17 @@ describe('an import that is stopped', () => {
     expect(summary.incidents.total).toBeLessThan(60)
 
     expect((await imported(serviceNow, extract, store)).summary.stopped).toBeUndefined()
-    expect(sortedEvents(store)).toEqual(await undisturbed())
+    expect(await sortedEvents(store)).toEqual(await undisturbed())
   })
 
   async function undisturbed() {
     const store = openMemoryStore()
     await imported(serviceNow, extract, store)
-    return sortedEvents(store)
+    return await sortedEvents(store)
   }
 
   function sortedEvents(store: MemoryStore) {
-    return eventsIn(store)
+    return await eventsIn(store)
       .map((event) => JSON.stringify(event))
       .sort()
   }
@@ -98,21 +98,19 @@ it('goes on with a longer export of the same incidents', async () => {
 it('writes nothing of a file that is malformed further down', async () => {
   const store = openMemoryStore()
   await expect(importedText(serviceNow, `${csvOf({})}INC2,"New\n`, store)).rejects.toThrow('line 3: ')
-  expect(eventsIn(store)).toEqual([])
+  expect(await eventsIn(store)).toEqual([])
 })
 
 it('tells who did it by a hash that does not tell who they are', async () => {
   const store = openMemoryStore()
   await importedText(serviceNow, csvOf({}, { state: 'Active' }, { state: 'Resolved' }), store)
-  const actors = store.all
-    .filter(({ stream }) => stream.startsWith('incident-'))
-    .map(({ metadata }) => Object(metadata).actor)
+  const actors = (await recordsIn(store)).map(({ metadata }) => metadata.actor)
   expect(actors).toMatchObject([
     { kind: 'import', id: expect.stringMatching(/^[\w-]{43}$/), name: 'Opened by 8' },
     { kind: 'import', id: expect.stringMatching(/^[\w-]{43}$/), name: 'Updated by 21' },
-    { kind: 'import', id: actors[1].id, name: 'Updated by 21' },
+    { kind: 'import', id: actors[1]?.id, name: 'Updated by 21' },
   ])
-  expect(actors[0].id).not.toBe(actors[1].id)
+  expect(actors[0]?.id).not.toBe(actors[1]?.id)
 })
 
 it('works on several incidents at once, and never on more than 32', async () => {

@@ -8,7 +8,7 @@ type Row = Readonly<Record<string, string>>
 async function tale(...rows: readonly Row[]) {
   const store = openMemoryStore()
   const { summary, problems } = await importedText(serviceNow, csvOf(...rows), store)
-  return { events: eventsIn(store), summary, problems }
+  return { events: await eventsIn(store), summary, problems }
 }
 
 async function changesOf(...rows: readonly Row[]) {

@@ -162,6 +162,7 @@ function everyKindOfRecord(): IncidentRecord[] {
     }),
     ...write(id, { type: 'AddNote', noteId: '01932f60-1b7e-7c44-8d0a-5e6f7a8b9c0d', text: 'Moved' }),
     ...write(id, { type: 'ChangeStatus', body: { status: 'resolved' } }),
+    ...write(id, { type: 'ErasePersonalData', body: { reason: 'request 2026-17' } }),
   ].flatMap((record) =>
     record.kind === 'incident' ? [{ ...record, position: { commit: 1n, prepare: 1n } }] : [],
   )

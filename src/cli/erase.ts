@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto'
+import { userInfo } from 'node:os'
+import type { IncidentId } from '../aggregates/incident/index.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import { type Terminal, writeJson } from './terminal.ts'
+
+export interface EraseOptions {
+  readonly ledger: Pick<Ledger, 'incidents'>
+  readonly terminal: Terminal
+  readonly json: boolean
+  readonly reason: string
+}
+
+/** Erases the personal data of an incident for good. A running service forgets it within a second. */
+export async function eraseIncident(
+  id: IncidentId,
+  { ledger, terminal, json, reason }: EraseOptions,
+): Promise<void> {
+  const { outcome, incident } = await ledger.incidents.change(
+    id,
+    { type: 'ErasePersonalData', body: { reason } },
+    {
+      actor: { kind: 'system', id: 'command-line', name: `incident-ledger erase (${userInfo().username})` },
+      correlationId: randomUUID(),
+    },
+  )
+  const { revision, erased = [] } = incident
+  if (json) writeJson(terminal, { type: 'erasure', id, outcome, revision, erased })
+  else if (outcome === 'unchanged') terminal.out.write('Nothing was recorded since it was erased.\n')
+  else terminal.out.write(`The personal data of ${id} is erased, up to its revision ${revision - 1}.\n`)
+}
