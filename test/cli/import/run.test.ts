@@ -70,10 +70,9 @@ describe('an import that is stopped', () => {
     return await sortedEvents(store)
   }
 
-  function sortedEvents(store: MemoryStore) {
-    return await eventsIn(store)
-      .map((event) => JSON.stringify(event))
-      .sort()
+  async function sortedEvents(store: MemoryStore) {
+    const events = await eventsIn(store)
+    return events.map((event) => JSON.stringify(event)).sort()
   }
 })
 
