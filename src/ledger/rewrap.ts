@@ -32,7 +32,9 @@ export function openRewrapping(
           if (id === undefined || seen.has(id)) continue
           seen.add(id)
           signal.throwIfAborted()
-          if (await vaults.rewrap(id, performance.now() + timeoutMs)) onProgress?.(++rewritten)
+          if (!(await vaults.rewrap(id, performance.now() + timeoutMs))) continue
+          rewritten += 1
+          onProgress?.(rewritten)
         }
         if (caughtUp) break
       }
