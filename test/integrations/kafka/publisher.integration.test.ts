@@ -34,6 +34,33 @@ describe.skipIf(isMissing('Kafka') || isMissing('Postgres'))('The publisher', ()
     }
   }
 
+  test('supersedes the state of an erased incident, tells of the erasure, and sends the text to no later reader', async () => {
+    const { ledger, run, received } = begin()
+    const { write } = writer()
+    const id = newIncidentId()
+    ledger.append(...write(id, report({ title: 'Miller', description: 'Miller called' })))
+    await using publisher = run()
+    await publisher.published(0)
+    ledger.append(...write(id, { type: 'ErasePersonalData', body: { reason: 'request 17' } }))
+    await publisher.published(1)
+
+    const states = await received('incidents.state', 2)
+    expect(states.at(-1)).toMatchObject({
+      key: id,
+      value: {
+        title: null,
+        description: null,
+        revision: 1,
+        erased: ['title', 'description', 'assignee', 'labels'],
+      },
+    })
+    const [, erasure] = await received('incidents.events', 2)
+    expect(erasure).toMatchObject({
+      headers: { ce_type: 'IncidentPersonalDataErased', ce_sequence: '1' },
+      value: { data: { reason: 'request 17' } },
+    })
+  })
+
   test('gives each event as a CloudEvent in binary mode: key, id, sequence and index in the ledger', async () => {
     const { ledger, run, received } = begin()
     const { write } = writer()
