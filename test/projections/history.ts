@@ -24,8 +24,11 @@ export function newIncidentId(): IncidentId {
 }
 
 export interface Writer {
-  /** The records that the command leads to, placed in time after all earlier ones. */
-  readonly write: (id: IncidentId, command: Command) => Unplaced[]
+  /**
+   * The records that the command leads to, recorded after all earlier ones.
+   * @param agoMs what an import brings happened so long before it is recorded.
+   */
+  readonly write: (id: IncidentId, command: Command, agoMs?: number) => Unplaced[]
   readonly stateOf: (id: IncidentId) => IncidentState
   /** One that was reported. */
   readonly incident: (id: IncidentId) => Incident
@@ -64,11 +67,12 @@ export function writer({ startMs = Date.UTC(2026, 0, 1), stepMs = 1_000 } = {}):
       if (!isReported(state)) throw new Error(`${id} was not reported`)
       return state
     },
-    write(id, given) {
+    write(id, given, agoMs = 0) {
       const command = given.type === 'Report' ? { ...given, id } : given
       clockMs += stepMs
       const recordedAt = instantOf(clockMs)
-      const decision = decide({ ...command, at: recordedAt, recordedAt }, states.get(id) ?? unreported)
+      const at = instantOf(clockMs - agoMs)
+      const decision = decide({ ...command, at, recordedAt }, states.get(id) ?? unreported)
       if (!decision.ok) return []
       return decision.events.map((event): Omit<IncidentRecord, 'position'> => {
         const before = states.get(id) ?? unreported
@@ -145,18 +149,30 @@ export const arbitraryChange: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('AddNote' as const), noteId: fc.uuid(), text }) },
 )
 
-/** What happened to a few incidents, interleaved: a number for the incident, and a report and a change for it. */
+/** Nothing for what is recorded as it happens; or up to a minute, as an import of the past has it. */
+const agoMs = fc.oneof(
+  { weight: 2, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.nat(60).map((seconds) => seconds * 1_000) },
+)
+
+/**
+ * What happened to a few incidents, interleaved: a number for the incident, and a report and a change for it. Some of it is recorded
+ * later than it happened, and at times several things in the same millisecond.
+ */
 export const arbitraryHistory = fc
-  .array(fc.record({ incident: fc.nat(6), report: arbitraryReport, change: arbitraryChange }), {
-    minLength: 1,
-    maxLength: 60,
-  })
-  .map((steps) => {
+  .tuple(
+    fc.array(fc.record({ incident: fc.nat(6), report: arbitraryReport, change: arbitraryChange, agoMs }), {
+      minLength: 1,
+      maxLength: 60,
+    }),
+    fc.constantFrom(1_000, 1_000, 0),
+  )
+  .map(([steps, stepMs]) => {
     const ids = Array.from({ length: 7 }, newIncidentId)
-    const { write, stateOf } = writer()
-    return steps.flatMap(({ incident, report, change }) => {
+    const { write, stateOf } = writer({ stepMs })
+    return steps.flatMap(({ incident, report, change, agoMs }) => {
       const id = ids[incident] ?? newIncidentId()
-      return write(id, isReported(stateOf(id)) ? change : report)
+      return write(id, isReported(stateOf(id)) ? change : report, agoMs)
     })
   })
 

@@ -3,25 +3,22 @@ import type pg from 'pg'
 import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import {
-  evolve,
   type Incident,
   type IncidentId,
-  type IncidentState,
   instantOf,
-  isReported,
   severities,
   sources,
   statuses,
-  unreported,
 } from '../../src/aggregates/incident/index.ts'
-import type { IncidentRecord, LedgerRecord } from '../../src/ledger/event.ts'
+import type { IncidentRecord } from '../../src/ledger/event.ts'
 import { migrate, openPool } from '../../src/projections/database.ts'
 import { openReadModel } from '../../src/projections/open.ts'
 import { openQueries } from '../../src/projections/queries.ts'
-import type { IncidentsQuery, Queries } from '../../src/projections/read-model.ts'
+import type { IncidentsQuery, Queries, SortKey } from '../../src/projections/read-model.ts'
 import { rebuild } from '../../src/projections/rebuild.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { counted, listed } from './folded.ts'
 import { arbitraryHistory, newIncidentId, report, writer } from './history.ts'
 import { inMemoryLedger } from './in-memory-ledger.ts'
 
@@ -50,29 +47,27 @@ beforeEach(async () => {
   await pool.query("UPDATE projection SET index = -1, event_id = NULL WHERE name = 'incidents'")
 })
 
-/** A moment during a history of 60 steps, a second each. */
-const moment = fc.integer({ min: 0, max: 61 }).map((second) => instantOf(startMs + second * 1_000))
+/** A moment during a history of 60 steps, a second each, or in the minute before, of which some of it tells. */
+const moment = fc.integer({ min: -61, max: 61 }).map((second) => instantOf(startMs + second * 1_000))
+const past = fc.oneof(fc.record({ asOf: moment }), fc.record({ knownAt: moment }))
+const filters = {
+  status: fc.constantFrom(...statuses),
+  source: fc.constantFrom(...sources),
+  severity: fc.constantFrom(...severities),
+  assignee: fc.constantFrom('ada', 'grace', "'; DROP TABLE incident; --"),
+  labels: fc.dictionary(fc.constantFrom('team', 'host'), fc.constantFrom('disk', "o'clock"), { maxKeys: 2 }),
+  q: fc.constantFrom('disk', 'full node', 'łódź', 'disk -down', 'ERR_42', "o'clock", '%s', "\\' OR 1=1"),
+  from: moment,
+  to: moment,
+}
+/** With few filters at once, or there would be little to list. */
 const listing = fc
-  .record(
-    {
-      status: fc.constantFrom(...statuses),
-      source: fc.constantFrom(...sources),
-      severity: fc.constantFrom(...severities),
-      assignee: fc.constantFrom('ada', 'grace', "'; DROP TABLE incident; --"),
-      labels: fc.dictionary(fc.constantFrom('team', 'host'), fc.constantFrom('disk', "o'clock"), {
-        maxKeys: 2,
-      }),
-      q: fc.constantFrom('disk', 'full node', 'łódź', 'disk -down', 'ERR_42', "o'clock", '%s', "\\' OR 1=1"),
-      from: moment,
-      to: moment,
-      moment: fc.oneof(fc.record({ asOf: moment }), fc.record({ knownAt: moment })),
-    },
-    { requiredKeys: [] },
-  )
-  .chain((filter) =>
+  .subarray(Object.keys(filters) as (keyof typeof filters)[], { maxLength: 2 }) // keys forgets which there are
+  .chain((chosen) =>
     fc.record({
-      filter: fc.constant(filter),
-      sort: fc.constantFrom('reportedAt', '-reportedAt', 'updatedAt', '-updatedAt'),
+      filter: fc.record(Object.fromEntries(chosen.map((name) => [name, filters[name]]))),
+      past: fc.option(past, { nil: undefined }),
+      sort: fc.constantFrom<SortKey[]>('reportedAt', '-reportedAt', 'updatedAt', '-updatedAt'),
       pageSize: fc.integer({ min: 1, max: 5 }),
     }),
   )
@@ -86,13 +81,32 @@ test('pages of any list, now or of the past, are what filtering and sorting the 
         const ledger = inMemoryLedger()
         ledger.append(...history)
         await project(ledger)
-        for (const { filter, sort, pageSize } of listings) {
-          const query = { ...filter, sort: sort as IncidentsQuery['sort'] }
+        for (const { filter, past, sort, pageSize } of listings) {
+          const query = { ...filter, ...(past && { moment: past }), sort }
           expect(await allPages(query, pageSize)).toEqual(listed(ledger.records, query))
         }
       },
     ),
     { numRuns: 40 },
+  )
+})
+
+test('statistics of any period, now or of the past, are what counting the folded states gives', async () => {
+  const asked = fc.record({ from: moment, to: moment, moment: past }, { requiredKeys: [] })
+  await fc.assert(
+    fc.asyncProperty(
+      arbitraryHistory,
+      fc.array(asked, { minLength: 8, maxLength: 8 }),
+      async (history, queried) => {
+        const ledger = inMemoryLedger()
+        ledger.append(...history)
+        await project(ledger)
+        for (const query of queried) {
+          expect(await queries.stats(query)).toEqual(counted(ledger.records, query))
+        }
+      },
+    ),
+    { numRuns: 20 },
   )
 })
 
@@ -235,59 +249,5 @@ async function allPages(query: Omit<IncidentsQuery, 'limit'>, limit: number): Pr
     })
     items.push(...page)
     if (page.length < limit) return items
-  }
-}
-
-/** The plain model of a list. */
-function listed(records: readonly LedgerRecord[], query: Omit<IncidentsQuery, 'limit'>): Incident[] {
-  const key = query.sort.endsWith('updatedAt') ? 'updatedAt' : 'reportedAt'
-  const direction = query.sort.startsWith('-') ? -1 : 1
-  const place = (incident: Incident) => incident[key] + incident.id
-  return statesAt(records, query.moment)
-    .filter((incident) => matches(incident, query))
-    .sort((a, b) => (place(a) < place(b) ? -direction : direction))
-}
-
-function statesAt(records: readonly LedgerRecord[], past: IncidentsQuery['moment']): Incident[] {
-  const states = new Map<IncidentId, IncidentState>()
-  for (const record of records) {
-    if (record.kind !== 'incident') continue
-    const { incidentId, event } = record
-    if (past && ('asOf' in past ? event.at > past.asOf : event.recordedAt > past.knownAt)) continue
-    states.set(incidentId, evolve(incidentId, states.get(incidentId) ?? unreported, event))
-  }
-  return [...states.values()].filter(isReported)
-}
-
-function matches(
-  incident: Incident,
-  { status, source, severity, assignee, labels, q, from, to }: Partial<IncidentsQuery>,
-) {
-  return (
-    (status === undefined || incident.status === status) &&
-    (source === undefined || incident.source === source) &&
-    (severity === undefined || incident.severity === severity) &&
-    (assignee === undefined || incident.assignee === assignee) &&
-    Object.entries(labels ?? {}).every(([name, value]) => incident.labels[name] === value) &&
-    (q === undefined || hasWords(`${incident.title} ${incident.description}`, q)) &&
-    (from === undefined || incident.reportedAt >= from) &&
-    (to === undefined || incident.reportedAt < to)
-  )
-}
-
-/** Of the words above: what websearch_to_tsquery does with them. */
-function hasWords(text: string, q: string): boolean {
-  const words = new Set(text.toLowerCase().split(/[^\p{L}\p{N}_]+/u))
-  switch (q) {
-    case 'disk -down':
-      return words.has('disk') && !words.has('down')
-    case "\\' OR 1=1":
-    case '%s':
-      return false
-    default:
-      return q
-        .toLowerCase()
-        .split(/[^\p{L}\p{N}_]+/u)
-        .every((word) => words.has(word))
   }
 }
