@@ -48,7 +48,7 @@ export function markProvisional(reply: FastifyReply): void {
   reply.header('ledger-provisional', 'true').header('cache-control', 'no-store')
 }
 
-/** A revision as digits, or a moment of `asOf`. */
+/** A revision as digits, or a time. */
 export const revisionOrTime = z.union([
   z
     .string()

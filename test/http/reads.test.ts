@@ -49,6 +49,7 @@ describe('an incident', () => {
       ),
       `${url}/diff?from=0&to=${young}`,
       `${url}/diff?from=${young}`,
+      `${url}/diff?from=${young}&timeLine=knownAt`,
     ]
     for (const path of paths) {
       const answer = await call(service, 'GET', path)
@@ -183,6 +184,26 @@ test('a difference tells field by field what changed, who did it last and when',
   expect(none.json().changes).toEqual([])
   const backwards = await call(service, 'GET', `/incidents/${id}/diff?from=3&to=1`)
   expect(backwards.json()).toMatchObject({ status: 400, errors: [{ path: '/to' }] })
+})
+
+test('a difference tells what was appended while it was being made, if it is in the state that it compares with', async () => {
+  const memory = startService()
+  const id = await reported(memory)
+  const { history } = memory.ledger
+  const service = startService({
+    history: {
+      events: history.events,
+      stateAt: async (incident, moment) => {
+        if ('asOf' in moment) await call(memory, 'PATCH', `/incidents/${id}`, { severity: 'low' })
+        return history.stateAt(incident, moment)
+      },
+    },
+  })
+  const answer = await call(service, 'GET', `/incidents/${id}/diff?from=0&to=2026-02-01T12:00:00Z`)
+  expect(answer.json()).toMatchObject({
+    to: { revision: 1 },
+    changes: [{ path: '/severity', to: 'low', revision: 1 }],
+  })
 })
 
 test('events across incidents can be filtered and paged in both directions', async () => {

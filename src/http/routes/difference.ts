@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { type Instant, incidentId } from '../../aggregates/incident/index.ts'
 import type { IncidentRecord } from '../../ledger/event.ts'
-import type { IncidentHistory } from '../../ledger/ledger.ts'
+import type { IncidentHistory, Moment } from '../../ledger/ledger.ts'
 import { differenceAnswer } from '../answers.ts'
 import { differenceBetween } from '../difference.ts'
 import * as examples from '../examples.ts'
@@ -14,13 +14,15 @@ import type { ReadSeams } from '../read-seams.ts'
 
 const params = z.object({ id: incidentId.meta({ examples: [examples.incidentId] }) })
 const querystring = z.strictObject({
-  from: revisionOrTime
-    .describe('A revision, or a time (what had happened by then).')
-    .meta({ examples: ['0'] }),
+  from: revisionOrTime.describe('A revision, or a time.').meta({ examples: ['0'] }),
   to: revisionOrTime
     .optional()
     .describe('A revision, or a time; absent: as it is.')
     .meta({ examples: ['1'] }),
+  timeLine: z
+    .enum(['asOf', 'knownAt'])
+    .default('asOf')
+    .describe('What times ask for: what had happened by then, or what this ledger knew by then.'),
 })
 
 /** GET /incidents/{id}/diff */
@@ -51,12 +53,13 @@ export function incidentDifference(
   )
 
   app.get('/incidents/:id/diff', described, async ({ params: { id }, query }, reply) => {
-    const nowMs = clock()
-    const [from, to, records] = await Promise.all([
-      history.stateAt(id, moment(query.from, '/from', nowMs, reply)),
-      query.to === undefined ? undefined : history.stateAt(id, moment(query.to, '/to', nowMs, reply)),
-      history.events(id),
+    const moments = momentsOf(query, clock(), reply)
+    const [from, to] = await Promise.all([
+      history.stateAt(id, moments.from),
+      moments.to && history.stateAt(id, moments.to),
     ])
+    // Read last, so that nothing is in the states that is not in here.
+    const records = await history.events(id)
     const now = to ?? (await history.stateAt(id, { revision: records.length - 1 }))
     if (from.incident.revision > now.incident.revision) {
       throw invalidField('invalid-query', '/to', 'must not lie before from')
@@ -71,11 +74,20 @@ export function incidentDifference(
     }
   })
 
-  function moment(value: number | Instant, path: string, nowMs: number, reply: FastifyReply) {
-    if (typeof value === 'number') return { revision: value }
-    const asOf = past(value, path, nowMs)
-    markIfProvisional(reply, { asOf }, nowMs, provisionalMs)
-    return { asOf }
+  /** Marks the answer where one of them may still gain events. */
+  function momentsOf(
+    { from, to, timeLine }: z.output<typeof querystring>,
+    nowMs: number,
+    reply: FastifyReply,
+  ) {
+    const momentOf = (value: number | Instant, path: string): Moment => {
+      if (typeof value === 'number') return { revision: value }
+      const time = past(value, path, nowMs)
+      const moment = timeLine === 'asOf' ? { asOf: time } : { knownAt: time }
+      markIfProvisional(reply, moment, nowMs, provisionalMs)
+      return moment
+    }
+    return { from: momentOf(from, '/from'), to: to === undefined ? undefined : momentOf(to, '/to') }
   }
 }
 
