@@ -1,7 +1,9 @@
 /** An import into a ledger in memory: the real ledger on a store that only a test has. */
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
+import type { Instant } from '../../../src/aggregates/incident/index.ts'
 import type { Format, Problem, SourceRow } from '../../../src/cli/import/plan.ts'
 import { type ImportOptions, importFile } from '../../../src/cli/import/run.ts'
 import { columns } from '../../../src/cli/import/servicenow-update.ts'
@@ -15,6 +17,30 @@ export const extract = fileURLToPath(new URL('../../data/servicenow-extract.csv'
 export const wholeLog = fileURLToPath(
   new URL('../../data/servicenow-incident-events.csv.gz', import.meta.url),
 )
+
+/** Straight from the whole log, with nothing of ours between: how many incidents were in which status by then. */
+export async function statusesInTheLog(moment: Instant) {
+  const [, ...rows] = gunzipSync(await readFile(wholeLog))
+    .toString('latin1')
+    .split('\n')
+  const states = new Map<string, string>()
+  for (const row of rows) {
+    const cells = row.split(',')
+    const [number = '', state = ''] = cells
+    // DD-MM-YYYY HH:MM
+    const [day, month, year, time] = (cells[13] ?? '').split(/[- ]/)
+    if (number && `${year}-${month}-${day}T${time}:00.000Z` <= moment) states.set(number, state)
+  }
+  const count = (...of: readonly string[]) =>
+    [...states.values()].filter((state) => of.some((beginning) => state.startsWith(beginning))).length
+  return {
+    new: count('New'),
+    in_progress: count('Active'),
+    on_hold: count('Awaiting '),
+    resolved: count('Resolved'),
+    closed: count('Closed'),
+  }
+}
 
 export async function imported<Row extends SourceRow>(
   format: Format<Row>,
