@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { type AccessKeyId, accessKeyId, scopes } from '../aggregates/access-key/index.ts'
 import {
   erasureBody,
@@ -6,6 +6,9 @@ import {
   type Instant,
   incidentId,
   instant,
+  severities,
+  sources,
+  statuses,
 } from '../aggregates/incident/index.ts'
 import { ConfigError } from '../config.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -20,7 +23,7 @@ import type { Format, SourceRow } from './import/plan.ts'
 import { serviceNow, serviceNowHelp } from './import/servicenow.ts'
 import { issueKey, keyFrom, listKeys, revokeKey } from './keys.ts'
 import { rebuild } from './rebuild.ts'
-import { replayAll, replayOne } from './replay.ts'
+import { type ReplayFilter, replayAll, replayList, replayOne } from './replay.ts'
 import { type Republication, republish } from './republish.ts'
 import { rotateSecret } from './rotate-secret.ts'
 import type { Terminal } from './terminal.ts'
@@ -132,25 +135,34 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
   root
     .command('replay')
     .description(
-      'Fold the events up to a moment of the past: how many incidents there were, or how one of them stood.',
+      'Fold the events up to a moment of the past: how many incidents there were, which of them stood so, or how one of them did.',
     )
     .option('--as-of <time>', 'what had happened by then', momentOfThePast)
     .option('--known-at <time>', 'what this ledger knew by then', momentOfThePast)
     .option('--incident <id>', 'one incident instead of the counts', uuid)
+    .addOption(listing('--status <status>', 'list the incidents that had it', statuses))
+    .addOption(listing('--severity <severity>', 'list the incidents that had it', severities))
+    .addOption(listing('--source <source>', 'list the incidents that came from there', sources))
     .addHelpText(
       'after',
       examples(
         'incident-ledger replay --as-of 2016-03-05T00:00:00Z',
         'incident-ledger replay --as-of 2016-03-05T00:00:00Z --known-at 2026-01-01T00:00:00Z',
+        'incident-ledger replay --as-of 2016-03-05T00:00:00Z --status on_hold --severity high',
         'incident-ledger replay --as-of 2016-03-05T00:00:00Z --incident 0197a5c0-0000-7000-8000-000000000001 --json',
       ),
     )
     .action(
-      async (options: { asOf?: Instant; knownAt?: Instant; incident?: IncidentId }, command: Command) => {
-        const { asOf, knownAt, incident } = options
+      async (
+        options: { asOf?: Instant; knownAt?: Instant; incident?: IncidentId } & ReplayFilter,
+        command: Command,
+      ) => {
+        const { asOf, knownAt, incident, ...filter } = options
         await using runtime = await surroundings.openRuntime(settingsOf(command))
         const replay = { ledger: runtime.ledger, terminal, signal, json: jsonOf(command), asOf, knownAt }
-        await (incident ? replayOne(incident, replay) : replayAll(replay))
+        if (incident) await replayOne(incident, replay)
+        else if (Object.keys(filter).length > 0) await replayList(filter, replay)
+        else await replayAll(replay)
       },
     )
 
@@ -281,6 +293,11 @@ function momentOfThePast(text: string): Instant {
   if (!read.success) throw new InvalidArgumentError(`It ${read.error.issues[0]?.message}.`)
   if (read.data > new Date().toISOString()) throw new InvalidArgumentError('It lies in the future.')
   return read.data
+}
+
+/** An option that makes a replay list incidents. */
+function listing(flags: string, description: string, choices: readonly string[]): Option {
+  return new Option(flags, description).choices(choices).conflicts('incident')
 }
 
 function uuid(text: string): IncidentId {

@@ -1,16 +1,21 @@
 import {
   evolve,
+  type Incident,
   type IncidentEvent,
   type IncidentId,
   type IncidentState,
   type Instant,
   instantOf,
   isReported,
+  type Severity,
+  type Source,
+  type Status,
   severities,
   statuses,
   unreported,
 } from '../aggregates/incident/index.ts'
 import { LedgerError } from '../ledger/errors.ts'
+import type { LedgerRecord } from '../ledger/event.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { type Terminal, writeJson, writeTable } from './terminal.ts'
 
@@ -43,27 +48,18 @@ export async function replayAll({ ledger, terminal, json, signal, ...moment }: R
     byStatus: zeroes(statuses),
     bySeverity: zeroes(severities),
   }
-  const reading = new AbortController()
-  const either = AbortSignal.any([signal, reading.signal])
-  for await (const { records, caughtUp } of ledger.subscribe({ batchSize, signal: either })) {
-    for (const record of records) {
-      if (record.kind === 'unreadable') counts.unreadable += 1
-      if (record.kind !== 'incident') continue
-      if (isBy(moment, record.event)) count(record.event)
-      else counts.later += 1
-    }
-    if (caughtUp) break
+  for await (const record of recordsOf(ledger, signal)) {
+    if (record.kind === 'unreadable') counts.unreadable += 1
+    if (record.kind !== 'incident') continue
+    if (isBy(moment, record.event)) count(record.event)
+    else counts.later += 1
   }
-  reading.abort()
-  signal.throwIfAborted()
   if (json) return writeJson(terminal, { type: 'replay', ...moment, provisional, ...counts })
   terminal.out.write(
     `${momentText(moment, provisional)}: ${counts.incidents} incidents, ${counts.events} events\n`,
   )
   writeTable(terminal, [...Object.entries(counts.byStatus), ...Object.entries(counts.bySeverity)])
-  if (counts.unreadable > 0) {
-    terminal.err.write(`${counts.unreadable} events that this version cannot read are left out\n`)
-  }
+  tellUnreadable(terminal, counts.unreadable)
 
   function count({ type, data }: IncidentEvent) {
     counts.events += 1
@@ -84,6 +80,74 @@ export async function replayAll({ ledger, terminal, json, signal, ...moment }: R
     }
   }
 }
+
+/** What an incident must have been to be listed; each absent: anything. */
+export interface ReplayFilter {
+  readonly status?: Status | undefined
+  readonly severity?: Severity | undefined
+  readonly source?: Source | undefined
+}
+
+/** As much of an incident as a list of them tells: some hundred bytes. */
+type Listed = Pick<Incident, 'id' | 'reportedAt' | 'status' | 'severity' | 'source' | 'title'>
+
+/**
+ * Reads every event from the first on and prints the incidents that stood so at the moment, in the order of their reports, and how
+ * many there were. Holds what it tells of each incident of that source, for a status or a severity may still change.
+ */
+export async function replayList(
+  filter: ReplayFilter,
+  { ledger, terminal, json, signal, ...moment }: ReplayOptions,
+): Promise<void> {
+  const provisional = isProvisional(moment, ledger)
+  const standing = new Map<IncidentId, Listed>()
+  let unreadable = 0
+  for await (const record of recordsOf(ledger, signal)) {
+    if (record.kind === 'unreadable') unreadable += 1
+    if (record.kind !== 'incident' || !isBy(moment, record.event)) continue
+    const { incidentId, event } = record
+    const next = listedAfter(incidentId, standing.get(incidentId), event)
+    if (next && isOf(next.source, filter.source)) standing.set(incidentId, next)
+  }
+  const found = [...standing.values()]
+    .filter(({ status, severity }) => isOf(status, filter.status) && isOf(severity, filter.severity))
+    .sort((a, b) => (a.reportedAt + a.id < b.reportedAt + b.id ? -1 : 1))
+
+  if (json) {
+    for (const incident of found) writeJson(terminal, { type: 'incident', incident })
+    const incidents = found.length
+    return writeJson(terminal, { type: 'replay', ...moment, provisional, ...filter, incidents, unreadable })
+  }
+  const wanted = Object.entries(filter).flatMap(([name, value]) => (value ? [`${name} ${value}`] : []))
+  terminal.out.write(
+    `${momentText(moment, provisional)}: ${found.length} incidents of ${wanted.join(', ')}\n`,
+  )
+  for (const { id, reportedAt, status, severity, title } of found) {
+    terminal.out.write(`  ${id}  ${reportedAt}  ${status.padEnd(11)}  ${severity.padEnd(8)}  ${title}\n`)
+  }
+  tellUnreadable(terminal, unreadable)
+}
+
+/** Undefined where nothing is to be known of it: it is not one of those that are listed. */
+function listedAfter(id: IncidentId, before: Listed | undefined, event: IncidentEvent): Listed | undefined {
+  if (event.type === 'IncidentReported') {
+    const { severity, source, title } = event.data
+    return { id, reportedAt: event.at, status: 'new', severity, source, title }
+  }
+  if (before === undefined) return undefined
+  switch (event.type) {
+    case 'IncidentStatusChanged':
+      return { ...before, status: event.data.to }
+    case 'IncidentSeverityChanged':
+      return { ...before, severity: event.data.to }
+    case 'IncidentDetailsAmended':
+      return { ...before, title: event.data.title ?? before.title }
+    default:
+      return before
+  }
+}
+
+const isOf = <Value>(value: Value, wanted: Value | undefined) => wanted === undefined || value === wanted
 
 /**
  * Prints the state of one incident.
@@ -108,6 +172,28 @@ export async function replayOne(
       typeof value === 'string' ? value : JSON.stringify(value),
     ]),
   )
+}
+
+/** Everything that is in the ledger now, from the first on. */
+async function* recordsOf(
+  ledger: Pick<Ledger, 'subscribe'>,
+  signal: AbortSignal,
+): AsyncGenerator<LedgerRecord> {
+  const reading = new AbortController()
+  const either = AbortSignal.any([signal, reading.signal])
+  try {
+    for await (const { records, caughtUp } of ledger.subscribe({ batchSize, signal: either })) {
+      yield* records
+      if (caughtUp) break
+    }
+  } finally {
+    reading.abort()
+  }
+  signal.throwIfAborted()
+}
+
+function tellUnreadable({ err }: Terminal, events: number): void {
+  if (events > 0) err.write(`${events} events that this version cannot read are left out\n`)
 }
 
 /** Neither time line runs backwards within an incident, so the events of one that pass are its first ones. */

@@ -47,6 +47,11 @@ describe('a command line that is wrong ends with 2 and says why', () => {
     [['replay', '--as-of', 'yesterday'], 'must be an ISO 8601'],
     [['replay', '--as-of', '2999-01-01T00:00:00Z'], 'lies in the future'],
     [['replay', '--incident', '7'], 'must be a UUID'],
+    [['replay', '--status', 'open'], 'Allowed choices are new, in_progress'],
+    [
+      ['replay', '--source', 'partner', '--incident', '0197a5c0-0000-7000-8000-000000000001'],
+      "cannot be used with option '--incident <id>'",
+    ],
     [['event-store'], "required option '--data"],
     [['event-store', '--data', 'x', '--port', '65536'], 'from 0 to 65535'],
     [['import', 'servicenow'], "missing required argument 'file'"],

@@ -1,10 +1,26 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { type IncidentId, type Instant, incidentId, instantOf } from '../../src/aggregates/incident/index.ts'
+import {
+  type IncidentId,
+  type Instant,
+  incidentId,
+  instantOf,
+  statuses,
+} from '../../src/aggregates/incident/index.ts'
 import { serviceNow } from '../../src/cli/import/servicenow.ts'
-import { type ReplayMoment, replayAll, replayOne } from '../../src/cli/replay.ts'
+import {
+  type ReplayFilter,
+  type ReplayMoment,
+  replayAll,
+  replayList,
+  replayOne,
+} from '../../src/cli/replay.ts'
 import { openMemoryStore } from '../ledger/support/memory-store.ts'
 import { ledgerOn } from '../ledger/support/requests.ts'
-import { extract, imported } from './import/importing.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { extract, imported, statusesInTheLog, wholeLog } from './import/importing.ts'
 import { recordedTerminal } from './recorded-terminal.ts'
 
 const store = openMemoryStore()
@@ -18,6 +34,16 @@ async function counted(moment: ReplayMoment) {
   const signal = new AbortController().signal
   await replayAll({ ledger, terminal, json: true, signal, ...moment })
   return JSON.parse(terminal.said.out)
+}
+
+async function listed(filter: ReplayFilter, moment: ReplayMoment) {
+  const terminal = recordedTerminal()
+  const signal = new AbortController().signal
+  await replayList(filter, { ledger, terminal, json: true, signal, ...moment })
+  return terminal.said.out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
 }
 
 async function stateOf(id: IncidentId, moment: ReplayMoment) {
@@ -74,6 +100,82 @@ describe('the counts of a moment', () => {
     await replayAll({ ledger, terminal, json: false, signal: new AbortController().signal, asOf: between })
     expect(terminal.said.out).toMatch(/^As of 2016-03-05T00:00:00\.000Z, as known at now: \d+ incidents/)
     expect(terminal.said.out).toMatch(/^ {2}in_progress +\d+$/m)
+  })
+})
+
+describe('the incidents that stood so', () => {
+  const every = (lines: readonly { type: string }[]) => lines.filter(({ type }) => type === 'incident')
+
+  it.each([
+    [{ status: 'on_hold' }, { asOf: between }],
+    [{ status: 'in_progress', severity: 'medium' }, { asOf: between }],
+    [{ severity: 'low' }, {}],
+    [{ source: 'operator', status: 'new' }, { asOf: between }],
+    [{ source: 'partner' }, {}],
+  ] as const)('%o at %o are those that folding each one finds', async (filter, moment) => {
+    const ids = [...new Set(events.map(({ stream }) => incidentId.parse(stream.slice('incident-'.length))))]
+    const at = 'asOf' in moment ? moment : { asOf: instantOf(Date.now()) }
+    const states = await Promise.all(ids.map((id) => ledger.history.stateAt(id, at).catch(() => undefined)))
+    const expected = states
+      .flatMap((state) => (state ? [state.incident] : []))
+      .filter((one) =>
+        Object.entries({ ...one, ...filter }).every(([name, value]) => Reflect.get(one, name) === value),
+      )
+      .sort((a, b) => (a.reportedAt + a.id < b.reportedAt + b.id ? -1 : 1))
+      .map(({ id, reportedAt, status, severity, source, title }) => ({
+        id,
+        reportedAt,
+        status,
+        severity,
+        source,
+        title,
+      }))
+    const lines = await listed(filter, moment)
+    expect(every(lines)).toEqual(expected.map((incident) => ({ type: 'incident', incident })))
+    expect(lines.at(-1)).toMatchObject({
+      type: 'replay',
+      ...filter,
+      incidents: expected.length,
+      unreadable: 0,
+    })
+    expect(expected.length > 0).toBe(!('source' in filter) || filter.source !== 'partner')
+  })
+
+  it('are as many as the file says, on the fifteenth of March 2016 at noon', async () => {
+    const noon = '2016-03-15T12:00:00.000Z' as Instant
+    await using directory = await temporaryDirectory()
+    const file = join(directory.path, 'log.csv')
+    await writeFile(file, gunzipSync(await readFile(wholeLog)))
+    const whole = openMemoryStore()
+    await imported(serviceNow, file, whole)
+    const options = {
+      ledger: await ledgerOn(whole),
+      json: true,
+      signal: new AbortController().signal,
+      asOf: noon,
+    }
+    const terminal = recordedTerminal()
+    await replayAll({ ...options, terminal })
+    const { byStatus } = JSON.parse(terminal.said.out)
+    expect(byStatus).toEqual({ new: 29, in_progress: 76, on_hold: 99, resolved: 156, closed: 530 })
+    expect(byStatus).toEqual(await statusesInTheLog(noon))
+    for (const status of statuses) {
+      const terminal = recordedTerminal()
+      await replayList({ status }, { ...options, terminal })
+      expect(terminal.said.out.trimEnd().split('\n')).toHaveLength(byStatus[status] + 1)
+    }
+  })
+
+  it('are lines for people, below what was asked and how many there are', async () => {
+    const terminal = recordedTerminal()
+    const options = { ledger, terminal, json: false, signal: new AbortController().signal }
+    await replayList({ status: 'on_hold', severity: 'medium' }, { ...options, asOf: between })
+    const [head, ...lines] = terminal.said.out.trimEnd().split('\n')
+    expect(head).toBe(
+      `As of 2016-03-05T00:00:00.000Z, as known at now: ${lines.length} incidents of status on_hold, severity medium`,
+    )
+    for (const line of lines)
+      expect(line).toMatch(/^ {2}[0-9a-f-]{36} {2}2016-\S+ {2}on_hold {6}medium {4}\S/)
   })
 })
 

@@ -6,7 +6,7 @@ import Fastify from 'fastify'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openAccessKeys } from '../../src/http/access-keys.ts'
 import { guardRoutes } from '../../src/http/guard.ts'
-import { aReport, call, keys, startService } from './support/service.ts'
+import { aReport, call, keys, reported, startService } from './support/service.ts'
 
 const local = { host: 'localhost' }
 
@@ -66,6 +66,13 @@ describe('the door', () => {
     const read = await call(service, 'GET', '/incidents', undefined, { 'x-access-key': keys.writer })
     expect(read.json()).toMatchObject({ status: 403, scope: 'read' })
     expect(service.ledger.records).toHaveLength(0)
+    // Across all incidents, who did what; of one of them, its history tells all who work on it.
+    const across = await call(service, 'GET', '/events', undefined, { 'x-access-key': keys.reader })
+    expect(across.json()).toMatchObject({ status: 403, scope: 'audit' })
+    const history = await call(service, 'GET', `/incidents/${await reported(service)}/history`, undefined, {
+      'x-access-key': keys.reader,
+    })
+    expect(history.statusCode).toBe(200)
   })
 
   test('refuses before it reads the body', async () => {

@@ -192,7 +192,7 @@ test('a difference tells what was appended while it was being made, if it is in 
   const { history } = memory.ledger
   const service = startService({
     history: {
-      events: history.events,
+      ...history,
       stateAt: async (incident, moment) => {
         if ('asOf' in moment) await call(memory, 'PATCH', `/incidents/${id}`, { severity: 'low' })
         return history.stateAt(incident, moment)

@@ -32,11 +32,12 @@ export function eventList(
   const cursors = cursorsOf(seams.keyring, 'events', z.int())
   const described = operation(
     {
-      access: 'read',
+      access: 'audit',
       audited: true,
       tag: 'Events',
       summary: 'List events across incidents',
-      description: 'Who did what, when. Filters are joined by AND. A page costs the same at any depth.',
+      description:
+        'Who did what, when: across all incidents, so it takes the scope `audit`. Filters are joined by AND. A page costs the same at any depth.',
       answers: {
         200: { description: 'A page of events.', schema: eventsAnswer, headers: ['Ledger-Position'] },
       },
