@@ -123,7 +123,9 @@ export async function replayList(
     `${momentText(moment, provisional)}: ${found.length} incidents of ${wanted.join(', ')}\n`,
   )
   for (const { id, reportedAt, status, severity, title } of found) {
-    terminal.out.write(`  ${id}  ${reportedAt}  ${status.padEnd(11)}  ${severity.padEnd(8)}  ${title}\n`)
+    terminal.out.write(
+      `  ${id}  ${reportedAt}  ${status.padEnd(11)}  ${severity.padEnd(8)}  ${title ?? '(erased)'}\n`,
+    )
   }
   tellUnreadable(terminal, unreadable)
 }
