@@ -124,6 +124,7 @@ function storeOn(log: EventLog): EventStore {
         .streamForwards(stream.id, fromRevision, stream.lastRevision, maxCount)
         .map(storedEvent)
     },
+    readLast: async () => undefined,
     readAt: async () => undefined,
     follow: async function* () {},
     close: async () => log.close(),

@@ -250,7 +250,9 @@ function isKnownType(type: string): type is IncidentEventType {
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  )
 }
 
 function complaint({ issues: [first] }: z.ZodError): string {

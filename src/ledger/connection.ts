@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   AccessDeniedError,
+  BACKWARDS,
+  END,
   type EventStoreDBClient,
   isCommandError,
   jsonEvent,
@@ -36,6 +38,12 @@ export function connectEventStore(url: string): EventStore {
       const range = { fromRevision: BigInt(fromRevision), maxCount, requiresLeader: true }
       const found = await collected(timeoutMs, () => shared.current().readStream(stream, range))
       return found.map(storedEvent)
+    },
+
+    readLast: async (stream, timeoutMs) => {
+      const range = { direction: BACKWARDS, fromRevision: END, maxCount: 1, requiresLeader: true } as const
+      const [found] = await collected(timeoutMs, () => shared.current().readStream(stream, range))
+      return found && storedEvent(found)
     },
 
     readAt: async (position, timeoutMs) => {

@@ -18,6 +18,8 @@ export interface EventStore {
     range: { readonly fromRevision?: number; readonly maxCount: number },
     timeoutMs: number,
   ) => Promise<readonly StoredEvent[]>
+  /** The stream's newest event; undefined where there is no such stream. Throws `event-store-unavailable`. */
+  readonly readLast: (stream: string, timeoutMs: number) => Promise<StoredEvent | undefined>
   /** The event at exactly this position of $all. Throws `event-store-unavailable`. */
   readonly readAt: (position: LedgerPosition, timeoutMs: number) => Promise<StoredEvent | undefined>
   /**
@@ -51,7 +53,9 @@ export interface StoredEvent {
   readonly revision: number
   readonly position: LedgerPosition
   readonly type: string
+  /** Bytes where they are no JSON by their content type; a string where they should be and are not. */
   readonly data: unknown
+  /** Bytes where they are no JSON. */
   readonly metadata: unknown
 }
 

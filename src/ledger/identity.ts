@@ -10,6 +10,7 @@ const namespaces = {
   chainLink: '195226cc-2dcc-4b5e-a717-3bf303252c56',
   request: '0cbdbd96-95d9-45e5-8ac7-6d2637693de6',
   importedStep: '46c5a143-25bf-4742-b126-5eb480fa5ec2',
+  checkpoint: '5e6f7bb5-1c3b-4a3e-8a55-0d7a2f5f0c19',
 } as const
 
 function derived(kind: keyof typeof namespaces, ...parts: readonly (string | number)[]): string {
@@ -39,4 +40,9 @@ export function requestId(scope: string, key: string): string {
 /** One step of an imported incident: the mark in the events that it becomes. */
 export function importedStepId(origin: string, externalKey: string, ordinal: number): string {
   return derived('importedStep', origin, externalKey, ordinal)
+}
+
+/** The event that keeps the signed note over the first `size` events of the ledger called `origin`. @param root in base64. */
+export function checkpointId(origin: string, size: number, root: string): string {
+  return derived('checkpoint', origin, size, root)
 }

@@ -14,7 +14,9 @@ import type {
   ReportBody,
   TimelessCommand,
 } from '../aggregates/incident/index.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import type { Disclosures } from './codec.ts'
+import type { Entries } from './entries.ts'
 import type { Actor, IncidentRecord, LedgerPosition, LedgerRecord } from './event.ts'
 
 export interface Ledger {
@@ -26,6 +28,8 @@ export interface Ledger {
   readonly accessKeys: AccessKeyRegister
   readonly subscribe: Subscribe
   readonly readAt: ReadAt
+  readonly entries: Entries
+  readonly checkpoints: Checkpoints
   readonly keyring: Keyring
   /** Finishes what a crash left undone of an erasure: removes the keys that it gave up, where they are still there. Throws LedgerError. */
   readonly completeErasure: (keyIds: readonly string[]) => Promise<void>

@@ -1,9 +1,11 @@
 import type { Logger } from 'pino'
 import { openAccessKeyRegister } from './access-key-register.ts'
 import type { ChainLowerBound } from './chain.ts'
+import { openCheckpoints } from './checkpoints.ts'
 import { openCodec } from './codec.ts'
 import { connectEventStore } from './connection.ts'
 import { openDataKeys } from './data-keys.ts'
+import { openEntries } from './entries.ts'
 import { LedgerError } from './errors.ts'
 import type { EventStore } from './event-store.ts'
 import { beginOrResume, noteRotation } from './genesis.ts'
@@ -83,6 +85,8 @@ export async function openLedgerOn(store: EventStore, options: LedgerOptions): P
       const [record] = await codec.decode(event ? [event] : [])
       return record
     },
+    entries: openEntries(store, log, closing.signal, appendDeadlineMs),
+    checkpoints: openCheckpoints(store, genesis.origin, appendDeadlineMs),
     keyring,
     completeErasure: (keyIds) => keys.erase(keyIds, performance.now() + appendDeadlineMs),
     rewrapKeys: async (options) => {

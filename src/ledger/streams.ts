@@ -12,6 +12,8 @@ export const vaultPrefix = 'vault-'
 export const ledgerAndVaultPrefixes = [...ledgerPrefixes, vaultPrefix] as const
 
 export const genesisStream = 'ledger-genesis'
+/** The signed notes over the ledger, each of more events than the one before. */
+export const checkpointStream = 'ledger-checkpoints'
 
 export function incidentStream(id: IncidentId): string {
   return `${incidentPrefix}${id}`

@@ -101,7 +101,7 @@ export function storedEvent({ event: resolved, link, commitPosition }: ResolvedE
     revision: Number(event.revision),
     position,
     type: event.type,
-    data: event.isJson ? event.data : undefined,
+    data: event.data,
     metadata: event.metadata,
   }
 }

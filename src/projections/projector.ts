@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
-import type { Ledger } from '../ledger/ledger.ts'
+import type { ReadAt, Subscribe } from '../ledger/ledger.ts'
 import { type Checkpoint, type ForeignStore, verifyCheckpoint } from './checkpoint.ts'
 import { lead, type Term } from './leadership.ts'
 import type { LedgerBatch } from './ledger-batch.ts'
 
-/** What a projector drives: something that is made of the ledger's events, in their order. */
-export interface Projection {
+/** What a projector drives: something that is made of the ledger's events, in their order, as a subscription hands them out. */
+export interface Projection<Batch = LedgerBatch> {
   readonly name: string
   /** The most events that one `apply` is given. */
   readonly batchSize: number
@@ -14,22 +14,25 @@ export interface Projection {
   /** The last event that it contains, as it was left by whoever led before. */
   readonly checkpoint: (term: Term) => Promise<Checkpoint>
   /** Begins a leader's work, after the checkpoint was found to be the store's. Its resources live as long as the term. */
-  readonly begin: (term: Term) => Promise<Projecting>
+  readonly begin: (term: Term) => Promise<Projecting<Batch>>
 }
 
-export interface Projecting {
+export interface Projecting<Batch = LedgerBatch> {
   /** The last event that it contains, now. */
   readonly checkpoint: () => Checkpoint
   /**
    * Takes a batch in and moves the checkpoint over it: wholly or not at all. False: another one moved the checkpoint
    * meanwhile, so that one must begin anew.
    */
-  readonly apply: (batch: LedgerBatch) => Promise<boolean>
+  readonly apply: (batch: Batch) => Promise<boolean>
 }
 
-export interface ProjectorOptions {
+export interface ProjectorOptions<Batch = LedgerBatch> {
   readonly databaseUrl: string
-  readonly ledger: Pick<Ledger, 'subscribe' | 'readAt'>
+  readonly ledger: {
+    readonly subscribe: (options: Parameters<Subscribe>[0]) => AsyncIterable<Batch>
+    readonly readAt: ReadAt
+  }
   readonly signal: AbortSignal
   readonly log: Logger
   readonly onState: (state: 'leading' | 'standby') => void
@@ -41,7 +44,10 @@ export interface ProjectorOptions {
  *
  * @throws ProjectorStopped where the ledger is not the one that the projection was made of.
  */
-export async function runProjector(projection: Projection, options: ProjectorOptions): Promise<void> {
+export async function runProjector<Batch = LedgerBatch>(
+  projection: Projection<Batch>,
+  options: ProjectorOptions<Batch>,
+): Promise<void> {
   const { ledger, log } = options
   await lead({ ...options, name: projection.name }, async (term) => {
     const verify = (checkpoint: Checkpoint) =>

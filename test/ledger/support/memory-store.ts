@@ -103,6 +103,7 @@ export function openMemoryStore(): MemoryStore {
           .slice(0, maxCount),
         isAside(stream) ? 0 : 1,
       ),
+    readLast: async (stream) => reachable(living(stream).at(-1), isAside(stream) ? 0 : 1),
     readAt: async ({ commit }) => reachable(everything.find(({ position }) => position.commit === commit)),
     follow: async function* ({ after, prefixes, types, batchSize, signal, onConfirmed }) {
       onConfirmed()
