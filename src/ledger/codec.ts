@@ -89,17 +89,15 @@ function encoded(
   erasing: readonly string[],
 ): ProposedEvent {
   const { type } = event
-  const data: Record<string, unknown> = incidentEventData[type].parse(event.data)
-  const { name, ...who } = about.actor
-  const values: Record<string, unknown> = { [actorName]: name }
-  for (const field of personalFields[type]) {
-    if (data[field] !== undefined) values[field] = data[field]
-    delete data[field]
-  }
-  if (type === erasureType) Object.assign(data, { keyIds: erasing })
-  const metadata = eventMetadata.parse(about)
+  const said = incidentEventData[type].parse(event.data)
+  const { actor, ...metadata } = eventMetadata.parse(about)
+  const personal: readonly string[] = personalFields[type]
+  const data: Record<string, unknown> = {}
+  const values: Record<string, unknown> = { [actorName]: actor.name }
+  for (const [field, value] of Object.entries(said)) (personal.includes(field) ? values : data)[field] = value
+  if (type === erasureType) data.keyIds = erasing
   const sealed = seal(values, { incidentId, eventId: id, keyId }, key)
-  return { id, type, data, metadata: { ...metadata, actor: who, sealed } }
+  return { id, type, data, metadata: { ...metadata, actor: { kind: actor.kind, id: actor.id }, sealed } }
 }
 
 function decoded(

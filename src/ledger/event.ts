@@ -56,9 +56,20 @@ export type RecordedActor = Omit<Actor, 'name'> & { readonly name: string | null
 /** What personal text became of: base64url of 32 bytes for each field, and the box that the key opens. See `seal.ts`. */
 const seal = z.strictObject({
   key: z.string().max(64),
-  commitments: z.record(z.string().max(64), z.string().length(43)),
+  commitments: z.custom<Readonly<Record<string, string>>>(
+    areCommitments,
+    'must give 43 characters for each field',
+  ),
   box: z.string(),
 })
+
+/** By hand, for it is asked of every event that is read. */
+function areCommitments(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return Object.values(value).every(
+    (commitment) => typeof commitment === 'string' && commitment.length === 43,
+  )
+}
 
 /** As it is stored. */
 export const storedMetadata = eventMetadata.extend({ actor: actor.omit({ name: true }), sealed: seal })

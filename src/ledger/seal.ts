@@ -141,12 +141,14 @@ function saltOf(seed: Buffer, field: string): Buffer {
   return salt
 }
 
+/** A line for each part. No part has a line break in it: ids, names of fields and base64url. */
 function associatedData(
   { incidentId, eventId, keyId }: SealContext,
   commitments: Readonly<Record<string, string>>,
 ): Buffer {
-  const sorted = Object.entries(commitments).sort(([a], [b]) => (a < b ? -1 : 1))
-  return Buffer.from(JSON.stringify([incidentId, eventId, keyId, sorted]))
+  let lines = `${incidentId}\n${eventId}\n${keyId}\n`
+  for (const field of Object.keys(commitments).sort()) lines += `${field} ${commitments[field]}\n`
+  return Buffer.from(lines)
 }
 
 const pool = Buffer.alloc(4_096)
