@@ -23,6 +23,11 @@ const commands = [
   'rebuild',
   'republish',
   'replay',
+  'erase',
+  'keys issue',
+  'keys list',
+  'keys revoke',
+  'keys rotate-secret',
 ]
 
 describe('--help', () => {

@@ -244,6 +244,25 @@ test('keys are made ahead: a create waits for one append only, and an orphaned k
   expect(new Set(refused.map(({ incident }) => incident.id)).size).toBe(1)
 })
 
+test('to read the ledger from the start costs no read of a vault, but where one was written anew', async () => {
+  const store = openMemoryStore()
+  const ledger = await ledgerOn(store)
+  const ids: IncidentId[] = []
+  for (let n = 0; n < 300; n += 1)
+    ids.push((await ledger.incidents.report(report(told), context())).incident.id)
+  const reading = await ledgerOn(store)
+  const before = store.vaultReads
+  expect((await everything(reading)).every(({ event }) => event.erased === undefined)).toBe(true)
+  expect(store.vaultReads).toBe(before)
+
+  for (const id of ids.slice(0, 3)) await changer(ledger, id)(erase)
+  const later = await ledgerOn(store)
+  const beforeLater = store.vaultReads
+  const erased = (await everything(later)).filter(({ event }) => event.erased)
+  expect(erased).toHaveLength(3)
+  expect(store.vaultReads - beforeLater).toBeLessThanOrEqual(3)
+})
+
 test('the disclosures of an incident prove its text, and are none of what was erased', async () => {
   const { ledger, id, change } = await reported()
   const [before] = await ledger.history.disclosures(id)
