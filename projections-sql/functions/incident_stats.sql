@@ -8,7 +8,12 @@ AS $$
 DECLARE
   moment text := quote_literal(coalesce(p_query ->> 'asOf', p_query ->> 'knownAt'));
   time_line text := CASE WHEN p_query ? 'knownAt' THEN 'recorded_at' ELSE 'at' END;
-  state text := CASE WHEN moment IS NULL THEN 'i' ELSE 'e' END;
+  last_at text := CASE WHEN p_query ? 'knownAt' THEN 'recorded_at' ELSE 'updated_at' END;
+  period text := nullif(concat_ws(
+    ' AND ',
+    'i.reported_at >= ' || quote_literal(p_query ->> 'from'),
+    'i.reported_at < ' || quote_literal(p_query ->> 'to')
+  ), '');
   duration text := $query$(
     SELECT json_build_object(
       'count', count(*),
@@ -23,17 +28,18 @@ BEGIN
   EXECUTE concat_ws(
     E'\n',
     'WITH chosen AS MATERIALIZED (',
-    format(
-      'SELECT %1$s.status, i.source, %1$s.severity, i.reported_at, %1$s.acknowledged_at, %1$s.resolved_at FROM incident i',
-      state
-    ),
-    format('JOIN (SELECT DISTINCT ON (incident_id) * FROM incident_event WHERE %I <= ', time_line) || moment
-      || ' ORDER BY incident_id, revision DESC) e ON e.incident_id = i.id',
-    'WHERE ' || nullif(concat_ws(
-      ' AND ',
-      'i.reported_at >= ' || quote_literal(p_query ->> 'from'),
-      'i.reported_at < ' || quote_literal(p_query ->> 'to')
-    ), ''),
+    'SELECT i.status, i.source, i.severity, i.reported_at, i.acknowledged_at, i.resolved_at FROM incident i',
+    'WHERE ' || nullif(concat_ws(' AND ', period, format('i.%I <= ', last_at) || moment), ''),
+    -- What something has happened to since stood as after its last event until then.
+    CASE WHEN moment IS NOT NULL THEN
+      format(
+        'UNION ALL SELECT e.status, i.source, e.severity, i.reported_at, e.acknowledged_at, e.resolved_at'
+        ' FROM incident i CROSS JOIN LATERAL ('
+        'SELECT * FROM incident_event WHERE incident_id = i.id AND %1$I <= %2$s ORDER BY revision DESC LIMIT 1) e'
+        ' WHERE i.%3$I > %2$s AND i.reported_at <= %2$s',
+        time_line, moment, last_at
+      ) || coalesce(' AND ' || period, '')
+    END,
     $query$
     ),
     days AS (

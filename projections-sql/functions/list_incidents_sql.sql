@@ -1,5 +1,7 @@
 -- The query for a page of incidents, with only the clauses that are asked for: so each combination gets a plan of its own.
 -- Members of p_query: status, source, severity, assignee, labels, q, from, to, sort, limit, afterAt, afterId, asOf, knownAt.
+-- And part, which only this function itself sets: of a list of the past, either the incidents to which nothing has happened since, or
+-- the others.
 -- Whatever comes from a caller stands in it as a quoted literal. (A clause without its value is NULL, and is left out.)
 CREATE OR REPLACE FUNCTION ledger.list_incidents_sql(p_query jsonb)
 RETURNS text
@@ -9,7 +11,10 @@ AS $$
 DECLARE
   moment text := quote_literal(coalesce(p_query ->> 'asOf', p_query ->> 'knownAt'));
   time_line text := CASE WHEN p_query ? 'knownAt' THEN 'recorded_at' ELSE 'at' END;
-  is_past boolean := moment IS NOT NULL;
+  last_at text := CASE WHEN p_query ? 'knownAt' THEN 'recorded_at' ELSE 'updated_at' END;
+  part text := p_query ->> 'part';
+  -- What nothing has happened to since stood as it stands.
+  is_past boolean := moment IS NOT NULL AND part IS DISTINCT FROM 'unchanged';
   is_by_update boolean := p_query ->> 'sort' IN ('updatedAt', '-updatedAt');
   is_descending boolean := p_query ->> 'sort' LIKE '-%';
   -- Where what events change is taken from: the incident as it is, or the event after which it stood so.
@@ -17,15 +22,29 @@ DECLARE
   updated_at text := CASE WHEN is_past THEN 'e.at' ELSE 'i.updated_at' END;
   sort_column text := CASE WHEN is_by_update THEN updated_at ELSE 'i.reported_at' END;
   -- The incident's id, in the table whose index has the order.
-  sort_id text := CASE WHEN is_by_update AND is_past THEN 'e.incident_id' ELSE 'i.id' END;
+  sort_id text := CASE WHEN is_by_update AND is_past AND part IS NULL THEN 'e.incident_id' ELSE 'i.id' END;
   direction text := CASE WHEN is_descending THEN 'DESC' ELSE 'ASC' END;
   states text;
   clauses text[];
 BEGIN
+  -- Whom an open incident waits for, and that it does, holds of few at any moment, who may lie far apart: walking along all of the past
+  -- would take long to find them. So those that stand as they stood are found by the indexes of the present, and the others among what
+  -- was under way.
+  IF is_past AND part IS NULL AND (p_query ->> 'status' <> 'closed' OR p_query ? 'assignee') THEN
+    RETURN format(
+      E'SELECT * FROM (\n(%s)\nUNION ALL\n(%s)\n) parts\nORDER BY %s %5$s, id %5$s\nLIMIT %4$s',
+      list_incidents_sql(p_query || '{"part": "unchanged"}'),
+      list_incidents_sql(p_query || '{"part": "changed"}'),
+      CASE WHEN is_by_update THEN 'updated_at' ELSE 'reported_at' END,
+      (p_query ->> 'limit')::integer,
+      direction
+    );
+  END IF;
+
   states := CASE
     WHEN NOT is_past THEN
       'incident i'
-    WHEN is_by_update THEN
+    WHEN is_by_update AND part IS NULL THEN
       -- In the order of the events; each must have been the last of its incident.
       'incident_event e JOIN incident i ON i.id = e.incident_id'
     ELSE
@@ -49,9 +68,11 @@ BEGIN
     format('(%s, %s) %s ', sort_column, sort_id, CASE WHEN is_descending THEN '<' ELSE '>' END)
       || '(' || quote_literal(p_query ->> 'afterAt') || ', ' || quote_literal(p_query ->> 'afterId') || ')',
     -- Nothing happens after it is recorded, so this holds on both time lines and bounds the scan.
-    format('%s <= ', sort_column) || moment
+    format('%s <= ', sort_column) || moment,
+    'i.reported_at <= ' || moment,
+    CASE part WHEN 'unchanged' THEN format('i.%I <= ', last_at) WHEN 'changed' THEN format('i.%I > ', last_at) END || moment
   ];
-  IF is_past AND is_by_update THEN
+  IF is_past AND is_by_update AND part IS NULL THEN
     clauses := clauses || format('e.%1$I <= %2$s', time_line, moment) || format(
       'coalesce((SELECT later.%1$I FROM incident_event later'
       ' WHERE later.incident_id = e.incident_id AND later.revision = e.revision + 1), ''infinity'') > %2$s',
