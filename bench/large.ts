@@ -7,11 +7,10 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 import { writeHistory } from './bulk-history.ts'
 import { request, runLoad } from './load.ts'
-import { accessKey, startService } from './processes.ts'
+import { accessKey, caughtUp, startService } from './processes.ts'
 
 const few = 1_000
 const million = 1_000_000
@@ -152,7 +151,7 @@ async function serve(incidents: number): Promise<Served> {
       RATE_LIMIT: '100000000',
     }),
   )
-  await caughtUp(service.port, incidents - 1)
+  await caughtUp(service.port, headers, incidents - 1)
   const spent = (sinceMs: number, untilMs: number) => `${((untilMs - sinceMs) / 1_000).toFixed(1)} s`
   console.log(
     `${count(incidents)} incidents: written in ${spent(beganMs, writtenMs)}, shown after ${spent(writtenMs, performance.now())} more`,
@@ -161,15 +160,6 @@ async function serve(incidents: number): Promise<Served> {
   const { port, pid } = service
   const someId = () => ids[Math.floor(Math.random() * ids.length)] ?? ''
   return { port, pid, incidents, someId, [Symbol.asyncDispose]: () => opened.disposeAsync() }
-}
-
-async function caughtUp(port: number, lastIndex: number): Promise<void> {
-  for (;;) {
-    const health = await fetch(`http://127.0.0.1:${port}/health`, { headers })
-    const { lag } = (await health.json()) as { lag: { announcedIndex: number } }
-    if (lag.announcedIndex >= lastIndex) return
-    await delay(200)
-  }
 }
 
 async function rssMegabytes(pid: number): Promise<number> {

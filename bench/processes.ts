@@ -42,6 +42,20 @@ export async function startService(
   }
 }
 
+/** Resolves when the service's queries show the event of this index. */
+export async function caughtUp(
+  port: number,
+  headers: Readonly<Record<string, string>>,
+  lastIndex: number,
+): Promise<void> {
+  for (;;) {
+    const health = await fetch(`http://127.0.0.1:${port}/health`, { headers })
+    const { lag } = (await health.json()) as { lag: { announcedIndex: number } }
+    if (lag.announcedIndex >= lastIndex) return
+    await delay(200)
+  }
+}
+
 /** A bare Fastify that answers these bytes. */
 export async function startBareFastify(body: string): Promise<Running> {
   const child = fork(fileURLToPath(new URL('bare-fastify.ts', import.meta.url)), [body])
