@@ -169,6 +169,8 @@ export function provesConsistency(
 export interface GrowingTree {
   readonly size: () => number
   readonly root: () => Hash
+  /** Of which the same tree grows on: `growingTree(tree.size(), tree.peaks())`. */
+  readonly peaks: () => readonly Hash[]
   /** @returns the subtrees that this leaf completes, from the leaf itself upwards. */
   readonly append: (leaf: Hash) => (Subtree & { readonly hash: Hash })[]
 }
@@ -180,6 +182,7 @@ export function growingTree(size = 0, peaks: readonly Hash[] = []): GrowingTree 
   return {
     size: () => count,
     root: () => hashOfSubtrees(stack),
+    peaks: () => [...stack],
     append(leaf) {
       const completed = [{ level: 0, index: count, hash: leaf }]
       let folded = leaf

@@ -139,7 +139,8 @@ function verifierOf(name: string, publicKey: Buffer): NoteVerifier {
 function readSignature(line: string): NoteSignature {
   const [, name, base64] = /^— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/.exec(line) ?? []
   const bytes = Buffer.from(base64 ?? '', 'base64')
-  if (name === undefined || bytes.length <= keyIdBytes) {
+  // One signature has one form: bits that base64 leaves over would be a place for what nobody signed.
+  if (name === undefined || bytes.length <= keyIdBytes || bytes.toString('base64') !== base64) {
     throw new NoteError(
       'a signature line reads «— name base64», with an em dash: this note has one that does not',
     )
