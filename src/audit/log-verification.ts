@@ -10,8 +10,8 @@ import { isTrusted, type TrustedNote, trustedNote } from './trusted-note.ts'
 export interface LogFiles {
   /** The newest signed note. */
   readonly checkpoint: () => Promise<string | undefined>
-  /** Every note ever signed, by size, in pages. */
-  readonly notes: () => AsyncIterable<readonly { readonly size: number; readonly note: string }[]>
+  /** Every note ever signed, by size, in pages. The size is null of what the log keeps among them and is none. */
+  readonly notes: () => AsyncIterable<readonly { readonly size: number | null; readonly note: string }[]>
   readonly entries: (index: number, width: number) => Promise<Buffer | undefined>
   readonly tile: (level: number, index: number, width: number) => Promise<Buffer | undefined>
   readonly consistency: (from: number, to: number) => Promise<readonly Hash[] | undefined>
@@ -160,6 +160,7 @@ function expectations(
   const begun = scan.size()
   const notes = flattened(pages)
   let next: { readonly size: number; readonly note: string } | undefined
+  let place = -1
   let isEnd = false
   let after = -1
 
@@ -175,9 +176,16 @@ function expectations(
   }
 
   async function following() {
-    const { value, done } = await notes.next()
-    isEnd = done === true
-    return value === undefined ? undefined : value
+    for (;;) {
+      const { value, done } = await notes.next()
+      if (done || value === undefined) break
+      const { size, note } = value
+      place += 1
+      if (size !== null) return { size, note }
+      scan.report({ code: 'malformed', message: `number ${place} in the log's list of notes is no note` })
+    }
+    isEnd = true
+    return undefined
   }
 
   function take({ size, note }: { readonly size: number; readonly note: string }) {

@@ -28,6 +28,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
     const { openRepublicationOf } = await import('../main.ts')
     return openRepublicationOf(config, openCommandLog(config))
   },
+  configuredAccessKey: (settings) => configWith(settings).accessKey.value,
   async rebuildReadModel(options) {
     const { rebuild } = await import('../projections/rebuild.ts')
     return rebuild(options)

@@ -27,6 +27,7 @@ import { type ReplayFilter, replayAll, replayList, replayOne } from './replay.ts
 import { type Republication, republish } from './republish.ts'
 import { rotateSecret } from './rotate-secret.ts'
 import type { Terminal } from './terminal.ts'
+import { addVerify } from './verify/index.ts'
 
 /** What the commands need of the rest of the program. Each part is loaded by the command that uses it. */
 export interface Surroundings {
@@ -38,6 +39,8 @@ export interface Surroundings {
   readonly openRuntime: (settings: Settings) => Promise<Runtime>
   readonly openRepublication: (settings: Settings) => Promise<Republication>
   readonly rebuildReadModel: Parameters<typeof rebuild>[0]['rebuildReadModel']
+  /** The access key that is configured for the service on this machine. */
+  readonly configuredAccessKey: (settings: Settings) => string
   readonly runEventStoreNode: Parameters<typeof addEventStore>[1]['runNode']
 }
 
@@ -178,6 +181,15 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
     .action((id: IncidentId, { reason }: { reason: string }, command: Command) =>
       withLedger(command, (opened) => eraseIncident(id, { ...opened, reason })),
     )
+
+  addVerify(root, {
+    terminal,
+    signal,
+    json: jsonOf,
+    end,
+    examples,
+    configuredAccessKey: (command) => surroundings.configuredAccessKey(settingsOf(command)),
+  })
 
   const keys = root
     .command('keys')

@@ -187,6 +187,12 @@ describe('a log that was altered', () => {
     ).toMatchObject([{ code: 'unknown-key', index: 256 }])
   })
 
+  it('by what is among its notes and is none', async () => {
+    const spoilt = sound.notes.toSpliced(4, 0, { size: null, note: 'no note' })
+    const [finding] = await findingsOf(logOf(entries, { notes: spoilt }))
+    expect(finding).toMatchObject({ code: 'malformed', message: expect.stringContaining('number 4') })
+  })
+
   it('by two notes of one size', async () => {
     const doubled = sound.notes.toSpliced(4, 0, { size: 257, note: signedNote(257, randomBytes(32)) })
     expect(await findingsOf(logOf(entries, { notes: doubled }))).toMatchObject([{ code: 'fork', index: 256 }])

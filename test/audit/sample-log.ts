@@ -1,5 +1,5 @@
 /** A log of a few incidents, made of its entries alone: what a notary would serve, and what one would who altered it. */
-import { hash } from 'node:crypto'
+import { createSecretKey, hash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { Bundle } from '../../src/audit/bundle.ts'
 import { checkpointText } from '../../src/audit/checkpoint.ts'
@@ -20,7 +20,7 @@ import { type Disclosure, disclosuresOf, seal } from '../../src/ledger/seal.ts'
 
 export const origin = 'ledger.example/incidents'
 export const signer = noteSigner(origin, Buffer.alloc(32, 7))
-const dataKey = Buffer.alloc(32, 9)
+const dataKey = createSecretKey(Buffer.alloc(32, 9))
 
 export interface SampleEvent {
   readonly stream: string
@@ -77,7 +77,7 @@ export function entryText({ stream, revision, id, type, data, metadata }: Sample
 
 export interface SampleLog {
   readonly entries: readonly string[]
-  readonly notes: readonly { readonly size: number; readonly note: string }[]
+  readonly notes: readonly { readonly size: number | null; readonly note: string }[]
   readonly files: LogFiles
   readonly root: (size: number) => Hash
   readonly inclusion: (index: number, size: number) => Hash[]

@@ -28,6 +28,7 @@ const commands = [
   'keys list',
   'keys revoke',
   'keys rotate-secret',
+  'verify',
 ]
 
 describe('--help', () => {
@@ -62,6 +63,11 @@ describe('a command line that is wrong ends with 2 and says why', () => {
     [['import', 'servicenow'], "missing required argument 'file'"],
     [['import', 'ndjson', 'x', '--source', 'a b'], '1 to 100 characters'],
     [['rebuild', 'more'], 'too many arguments'],
+    [['verify'], 'one of the two'],
+    [['verify', 'bundle.json', '--url', 'http://127.0.0.1:1'], 'one of the two'],
+    [['verify', 'bundle.json'], 'verified with --key'],
+    [['verify', 'bundle.json', '--key', 'name+00000000+AAAA'], 'a verifier key reads name+hash+key'],
+    [['verify', '--url', 'ftp://ledger.example'], 'must be http'],
     [['republish'], 'KAFKA_BROKERS is not set'],
   ])('%j', async (args, reason) => {
     const { code, out, err } = await run(...args)
