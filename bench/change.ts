@@ -55,7 +55,9 @@ async function serviceOf(folder: string): Promise<Running & AsyncDisposable> {
 
 /** Events a second, as the checkout's own bench prints them. */
 async function catchUpOf(folder: string): Promise<number> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['bench/run.ts', 'catch-up'], { cwd: folder })
+  const { stdout } = await promisify(execFile)(process.execPath, ['bench/run.ts', 'catch-up'], {
+    cwd: folder,
+  })
   const [, perSecond = ''] = /([\d,]+)\/s/.exec(stdout) ?? []
   return Number(perSecond.replaceAll(',', ''))
 }
