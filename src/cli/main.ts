@@ -28,7 +28,10 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
     const { openRepublicationOf } = await import('../main.ts')
     return openRepublicationOf(config, openCommandLog(config))
   },
-  configuredAccessKey: (settings) => configWith(settings).accessKey.value,
+  configuredService(settings) {
+    const { port, accessKey } = configWith(settings)
+    return { url: new URL(`http://127.0.0.1:${port}`), accessKey: accessKey.value }
+  },
   async rebuildReadModel(options) {
     const { rebuild } = await import('../projections/rebuild.ts')
     return rebuild(options)

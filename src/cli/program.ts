@@ -16,16 +16,19 @@ import type { Runtime } from '../main.ts'
 import { eraseIncident } from './erase.ts'
 import { addEventStore } from './event-store.ts'
 import { type ExitCode, exitCode, exitCodesHelp } from './exit-code.ts'
+import { addExport } from './export/index.ts'
 import { failureText } from './failure.ts'
 import { importCommand, mustBeFile } from './import/command.ts'
 import { ndjson, ndjsonHelp } from './import/ndjson.ts'
 import type { Format, SourceRow } from './import/plan.ts'
 import { serviceNow, serviceNowHelp } from './import/servicenow.ts'
 import { issueKey, keyFrom, listKeys, revokeKey } from './keys.ts'
+import { addLogProof } from './log-proof.ts'
 import { rebuild } from './rebuild.ts'
 import { type ReplayFilter, replayAll, replayList, replayOne } from './replay.ts'
 import { type Republication, republish } from './republish.ts'
 import { rotateSecret } from './rotate-secret.ts'
+import type { ConfiguredService } from './service-address.ts'
 import type { Terminal } from './terminal.ts'
 import { addVerify } from './verify/index.ts'
 
@@ -39,8 +42,7 @@ export interface Surroundings {
   readonly openRuntime: (settings: Settings) => Promise<Runtime>
   readonly openRepublication: (settings: Settings) => Promise<Republication>
   readonly rebuildReadModel: Parameters<typeof rebuild>[0]['rebuildReadModel']
-  /** The access key that is configured for the service on this machine. */
-  readonly configuredAccessKey: (settings: Settings) => string
+  readonly configuredService: (settings: Settings) => ConfiguredService
   readonly runEventStoreNode: Parameters<typeof addEventStore>[1]['runNode']
 }
 
@@ -182,14 +184,18 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
       withLedger(command, (opened) => eraseIncident(id, { ...opened, reason })),
     )
 
-  addVerify(root, {
+  const auditing = {
     terminal,
     signal,
     json: jsonOf,
     end,
     examples,
-    configuredAccessKey: (command) => surroundings.configuredAccessKey(settingsOf(command)),
-  })
+    configuredService: (command: Command) => surroundings.configuredService(settingsOf(command)),
+    openRuntime: (command: Command) => surroundings.openRuntime(settingsOf(command)),
+  }
+  addVerify(root, auditing)
+  addExport(root, auditing)
+  addLogProof(root, auditing)
 
   const keys = root
     .command('keys')

@@ -15,11 +15,9 @@ import {
   unreported,
 } from '../aggregates/incident/index.ts'
 import { LedgerError } from '../ledger/errors.ts'
-import type { LedgerRecord } from '../ledger/event.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { recordsOf } from './ledger-records.ts'
 import { type Terminal, writeJson, writeTable } from './terminal.ts'
-
-const batchSize = 1_000
 
 /** What had happened by `asOf`, as far as the ledger knew it at `knownAt`; both included, each absent: now. */
 export interface ReplayMoment {
@@ -174,24 +172,6 @@ export async function replayOne(
       typeof value === 'string' ? value : JSON.stringify(value),
     ]),
   )
-}
-
-/** Everything that is in the ledger now, from the first on. */
-async function* recordsOf(
-  ledger: Pick<Ledger, 'subscribe'>,
-  signal: AbortSignal,
-): AsyncGenerator<LedgerRecord> {
-  const reading = new AbortController()
-  const either = AbortSignal.any([signal, reading.signal])
-  try {
-    for await (const { records, caughtUp } of ledger.subscribe({ batchSize, signal: either })) {
-      yield* records
-      if (caughtUp) break
-    }
-  } finally {
-    reading.abort()
-  }
-  signal.throwIfAborted()
 }
 
 function tellUnreadable({ err }: Terminal, events: number): void {

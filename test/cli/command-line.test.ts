@@ -29,6 +29,8 @@ const commands = [
   'keys revoke',
   'keys rotate-secret',
   'verify',
+  'export',
+  'log-proof',
 ]
 
 describe('--help', () => {
@@ -68,6 +70,11 @@ describe('a command line that is wrong ends with 2 and says why', () => {
     [['verify', 'bundle.json'], 'verified with --key'],
     [['verify', 'bundle.json', '--key', 'name+00000000+AAAA'], 'a verifier key reads name+hash+key'],
     [['verify', '--url', 'ftp://ledger.example'], 'must be http'],
+    [['export', '--format', 'xml'], 'ndjson, csv, bundle'],
+    [['export', '--from', 'yesterday'], 'must be an ISO 8601'],
+    [['log-proof', '--out', 'x'], 'one of the two'],
+    [['log-proof', 'bundle.json'], "required option '--out"],
+    [['log-proof', 'bundle.json', '--out', 'x', '--revision', '-1'], 'whole number'],
     [['republish'], 'KAFKA_BROKERS is not set'],
   ])('%j', async (args, reason) => {
     const { code, out, err } = await run(...args)

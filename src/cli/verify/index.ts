@@ -1,8 +1,8 @@
 /** `incident-ledger verify`: a bundle offline, or a log that is served. */
-import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { type NoteVerifier, noteVerifier } from '../../audit/signed-note.ts'
 import type { ExitCode } from '../exit-code.ts'
+import { accessKeyFor, type ConfiguredService, serviceUrl } from '../service-address.ts'
 import type { Terminal } from '../terminal.ts'
 import { verifyBundleFile } from './verify-bundle.ts'
 import { verifyLogAt } from './verify-log.ts'
@@ -13,8 +13,8 @@ export interface VerifyParts {
   readonly json: (command: Command) => boolean
   readonly end: (code: ExitCode) => void
   readonly examples: (...lines: readonly string[]) => string
-  /** The configured access key, for the service on this machine. */
-  readonly configuredAccessKey: (command: Command) => string
+  /** The service on this machine, as it is configured. */
+  readonly configuredService: (command: Command) => ConfiguredService
 }
 
 interface VerifyFlags {
@@ -25,8 +25,6 @@ interface VerifyFlags {
   readonly state?: string
 }
 
-const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/
-
 export function addVerify(root: Command, parts: VerifyParts): void {
   root
     .command('verify')
@@ -35,7 +33,7 @@ export function addVerify(root: Command, parts: VerifyParts): void {
       'Verify that what a ledger shows is what it signed: a bundle offline with the public key alone, or with --url every event of a whole log.',
     )
     .option('--key <vkey>', 'a key to trust, name+hash+key; may be given several times', keys, [])
-    .option('--url <url>', 'of a service whose whole log is to be verified', address)
+    .option('--url <url>', 'of a service whose whole log is to be verified', serviceUrl)
     .option(
       '--known <file>',
       'a note kept from before, which the log must go on from; may be repeated',
@@ -74,9 +72,7 @@ export function addVerify(root: Command, parts: VerifyParts): void {
         if (flags.known.length > 0) command.error('error: --known is for a whole log: give --url')
         parts.end(await verifyBundleFile({ file, verifiers, terminal, json }))
       } else if (url !== undefined) {
-        const accessKey = await accessKeyFor(url, flags.accessKeyFile, () =>
-          parts.configuredAccessKey(command),
-        )
+        const accessKey = await accessKeyFor(url, flags.accessKeyFile, () => parts.configuredService(command))
         const stateFile = flags.state ?? `verify-${url.host.replaceAll(/[^\w.-]/g, '-')}.state`
         const knownFiles = flags.known
         parts.end(
@@ -84,16 +80,6 @@ export function addVerify(root: Command, parts: VerifyParts): void {
         )
       }
     })
-}
-
-/** The configured key goes to no other machine. */
-async function accessKeyFor(
-  { hostname }: URL,
-  file: string | undefined,
-  configured: () => string,
-): Promise<string | undefined> {
-  if (file !== undefined) return (await readFile(file, 'utf8')).trim()
-  return loopback.test(hostname) ? configured() : undefined
 }
 
 function keys(text: string, before: readonly NoteVerifier[]): readonly NoteVerifier[] {
@@ -108,12 +94,4 @@ function keys(text: string, before: readonly NoteVerifier[]): readonly NoteVerif
 
 function more(text: string, before: readonly string[]): readonly string[] {
   return [...before, text]
-}
-
-function address(text: string): URL {
-  const url = URL.parse(text)
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new InvalidArgumentError('It must be http://… or https://…')
-  }
-  return url
 }

@@ -5,6 +5,7 @@ import { type LogVerdict, verifyLog } from '../../audit/log-verification.ts'
 import { type NoteVerifier, noteVerifier } from '../../audit/signed-note.ts'
 import { type ExitCode, exitCode } from '../exit-code.ts'
 import { openProgress } from '../progress.ts'
+import { serviceClient } from '../service-client.ts'
 import { type Terminal, writeJson, writeTable } from '../terminal.ts'
 import { logOverHttp } from './log-over-http.ts'
 import { type SavedScan, savedScan } from './saved-scan.ts'
@@ -32,7 +33,7 @@ const saveEveryMs = 10_000
  */
 export async function verifyLogAt(options: VerifyLogOptions): Promise<ExitCode> {
   const { url, knownFiles, accessKey, stateFile, terminal, json, signal } = options
-  const files = logOverHttp({ url, accessKey, signal })
+  const files = logOverHttp(serviceClient({ url, accessKey, signal }))
   const known = await Promise.all(knownFiles.map((file) => readFile(file, 'utf8')))
   const isGivenKeys = options.verifiers.length > 0
   const verifiers = isGivenKeys ? options.verifiers : (await files.keys()).map((key) => noteVerifier(key))

@@ -33,7 +33,7 @@ async function run(args: readonly string[], interruption = new AbortController()
     terminal,
     version: 'test',
     interruption,
-    configuredAccessKey: () => 'the configured key',
+    configuredService: () => ({ url: new URL('http://127.0.0.1:3003'), accessKey: 'the configured key' }),
     serve: notHere,
     openRuntime: notHere,
     openRepublication: notHere,
