@@ -1,13 +1,16 @@
 /** The HTTP layer with two routes that answer the same bytes, one of them open and one behind the door: what the door costs. */
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts'
 import { openAccessKeys } from '../src/http/access-keys.ts'
 import { buildApp } from '../src/http/app.ts'
+import type { Nonces } from '../src/http/signed-requests/nonces.ts'
 import { openNoncesInPostgres } from '../src/http/signed-requests/nonces-in-postgres.ts'
 import { openNoncesInRedis } from '../src/http/signed-requests/nonces-in-redis.ts'
 import { signingSecretsOf } from '../src/ledger/access-key-register.ts'
@@ -24,9 +27,9 @@ const silent = pino({ level: 'silent' })
 const dataDir = await mkdtemp(join(tmpdir(), 'incident-ledger-bench-'))
 const postgres = await startEmbeddedPostgres({ dataDir })
 await migrate(postgres.url)
-const nonces = redisUrl
-  ? openNoncesInRedis(redisUrl, silent, Date.now)
-  : openNoncesInPostgres(postgres.url, silent)
+const openNonces = () =>
+  redisUrl ? openNoncesInRedis(redisUrl, silent) : openNoncesInPostgres(postgres.url, silent)
+const nonces = openNonces()
 const keyring = openKeyring({
   current: { version: 1, value: 'a secret for the bench only, of some length' },
   previous: [],
@@ -87,8 +90,21 @@ for (const [path, access] of [
 await app.listen({ host: '127.0.0.1', port: 0 })
 const { port } = app.server.address() as AddressInfo
 process.send?.({ port, keyId: signer, secret: signingSecretsOf(keyring, signer)[0] })
+let another: Nonces | undefined
+/** Another process that checks signatures, as far as the memory of nonces can tell. */
+process.once('message', async () => {
+  another = openNonces()
+  // It keeps the first from having the memory to itself for longer than this bench takes. Until it is connected, it is refused.
+  const isHeard = async () => {
+    await setTimeout(100)
+    return Promise.resolve(another?.use(signer, randomUUID(), Date.now(), 1_000)).catch(() => undefined)
+  }
+  while ((await isHeard()) === undefined);
+  process.send?.('there is another')
+})
 process.once('SIGTERM', async () => {
   await app.close()
+  await another?.close()
   await nonces.close()
   await postgres.close()
   await rm(dataDir, { recursive: true, force: true })

@@ -153,7 +153,7 @@ async function openDoor(config: Config, { ledger, stores }: Runtime, log: Logger
   const directory = openAccessKeyDirectory(ledger.accessKeys, signal)
   await directory.loaded
   const nonces = redisUrl
-    ? openNoncesInRedis(redisUrl, log, Date.now)
+    ? openNoncesInRedis(redisUrl, log)
     : openNoncesInPostgres(stores.databaseUrl, log)
   opening.defer(() => nonces.close())
   const rates = redisUrl

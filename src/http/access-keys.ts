@@ -57,11 +57,18 @@ export async function openAccessKeys(
   }
 }
 
+/** What was made of a key: a change of it makes another object of the aggregate. */
+const made = new WeakMap<IssuedKey, AccessKey>()
+
 function issuedKey(key: IssuedKey | undefined): AccessKey | undefined {
   if (key?.status !== 'active') return undefined
+  const known = made.get(key)
+  if (known) return known
   const { id, name, expiresAt, requiresSignature } = key
   const expiresAtMs = expiresAt === null ? undefined : Date.parse(expiresAt)
-  return { id, name, scopes: new Set(key.scopes), expiresAtMs, requiresSignature }
+  const accessKey = { id, name, scopes: new Set(key.scopes), expiresAtMs, requiresSignature }
+  made.set(key, accessKey)
+  return accessKey
 }
 
 function configuredKey({ value, isDefault }: AccessKeySources['configured']) {

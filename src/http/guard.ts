@@ -55,7 +55,15 @@ export function guardRoutes(app: FastifyInstance, { accessKeys, signed, rates }:
       return refuse(key ? new HttpProblem('signature-required') : unauthorized())
     }
     if (rates.isBlocked(request)) return rates.refuseBlocked(request, done)
-    signed.check(request).then(enter, (error: Error) => (isOfCaller(error) ? refuse(error) : done(error)))
+    const turnAway = (error: Error) => (isOfCaller(error) ? refuse(error) : done(error))
+    let key: AccessKey | Promise<AccessKey>
+    try {
+      key = signed.check(request)
+    } catch (error) {
+      return turnAway(error instanceof Error ? error : new Error(String(error)))
+    }
+    if (key instanceof Promise) key.then(enter, turnAway)
+    else enter(key)
   })
 }
 

@@ -8,7 +8,8 @@ import type { AccessKey } from '../access-key.ts'
 import type { AccessKeys } from '../access-keys.ts'
 import { HttpProblem } from '../problems.ts'
 import { digestMatches } from './content-digest.ts'
-import { aheadMs, type Nonces } from './nonces.ts'
+import { type HmacKey, hmacKey } from './hmac.ts'
+import { aheadMs, longestKeptMs, marginMs, type Nonces, windowMs } from './nonces.ts'
 import {
   type CandidateSignature,
   isSignedWith,
@@ -25,18 +26,16 @@ declare module 'fastify' {
   }
 }
 
-/** How old a signature may be. */
-const windowS = 300
-/** What the clocks of several processes may differ by: so much longer are nonces remembered. */
-const marginS = 60
+const windowS = windowMs / 1_000
 const keptSecrets = 1_000
 
 export interface SignedRequests {
   /**
-   * The access key under which the request is signed. What the body must be is left in `request.signedDigest`.
-   * @throws HttpProblem `signature-invalid`, `signature-replayed`, `signature-unverifiable`.
+   * The access key under which the request is signed, at once where nobody need be asked. What the body must be is left in
+   * `request.signedDigest`.
+   * @throws HttpProblem `signature-invalid`, `signature-replayed`, `signature-unverifiable`; or rejects with one.
    */
-  readonly check: (request: FastifyRequest) => Promise<AccessKey>
+  readonly check: (request: FastifyRequest) => AccessKey | Promise<AccessKey>
 }
 
 export interface SignatureTerms {
@@ -57,16 +56,20 @@ export function isSigned(headers: IncomingHttpHeaders): boolean {
 /** Refused is what cannot be checked: neither a missing memory nor a missing key makes a request pass. */
 export function openSignedRequests(terms: SignatureTerms): SignedRequests {
   const { accessKeys, keyring, nonces, clock } = terms
-  const secrets = new LRUCache<string, readonly string[]>({ max: keptSecrets })
+  const secrets = new LRUCache<string, readonly HmacKey[]>({ max: keptSecrets })
 
   return {
-    check: async (request) => {
+    check: (request) => {
       const message = messageOf(request, terms.publicOrigin)
       const { candidate, key } = holding(message)
       if (!accessKeys.isCurrent()) throw new HttpProblem('signature-unverifiable')
-      if (!(await isFresh(candidate))) throw new HttpProblem('signature-replayed')
-      request.signedDigest = message.hasBody ? message.headers['content-digest'] : undefined
-      return key
+      const enter = (isFirst: boolean) => {
+        if (!isFirst) throw new HttpProblem('signature-replayed')
+        request.signedDigest = message.hasBody ? message.headers['content-digest'] : undefined
+        return key
+      }
+      const answer = isFresh(candidate)
+      return typeof answer === 'boolean' ? enter(answer) : answer.then(enter)
     },
   }
 
@@ -99,10 +102,8 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
     const key = accessKeys.byId(keyId)
     // One answer for both, so that nobody learns which ids there are.
     if (!holds || !key) throw new SignatureError('the signature does not hold under a key with this keyid')
-    if (
-      message.headers['x-access-key'] !== undefined &&
-      accessKeys.find(message.headers['x-access-key'])?.id !== key.id
-    ) {
+    const presented = message.headers['x-access-key']
+    if (presented !== undefined && accessKeys.find(presented)?.id !== key.id) {
       throw new SignatureError(
         'X-Access-Key is another key than the one that signed: send only one of the two',
       )
@@ -110,21 +111,26 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
     return key
   }
 
-  function secretsOf(keyId: string): readonly string[] {
-    const known = secrets.get(keyId) ?? signingSecretsOf(keyring, keyId)
-    secrets.set(keyId, known)
-    return known
+  function secretsOf(keyId: string): readonly HmacKey[] {
+    const known = secrets.get(keyId)
+    if (known) return known
+    const found = signingSecretsOf(keyring, keyId).map(hmacKey)
+    secrets.set(keyId, found)
+    return found
   }
 
-  async function isFresh({ keyId, nonce, createdS }: CandidateSignature): Promise<boolean> {
-    const untilMs = (createdS + windowS + marginS) * 1_000
-    try {
-      return await nonces.use(keyId, nonce, createdS * 1_000, Math.max(untilMs, clock() + marginS * 1_000))
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      terms.logger.warn({ reason }, 'a signed request cannot be checked')
-      throw new HttpProblem('signature-unverifiable')
-    }
+  /** Only what cannot be answered at once is answered later. */
+  function isFresh({ keyId, nonce, createdS }: CandidateSignature): boolean | Promise<boolean> {
+    const createdMs = createdS * 1_000
+    const keepMs = Math.min(Math.max(createdMs + windowMs + marginMs - clock(), marginMs), longestKeptMs)
+    const answer = nonces.use(keyId, nonce, createdMs, keepMs)
+    return typeof answer === 'boolean' ? answer : answer.catch(unverifiable)
+  }
+
+  function unverifiable(error: unknown): never {
+    const reason = error instanceof Error ? error.message : String(error)
+    terms.logger.warn({ reason }, 'a signed request cannot be checked')
+    throw new HttpProblem('signature-unverifiable')
   }
 
   function read(message: SignedMessage): CandidateSignature[] {
@@ -148,19 +154,27 @@ export function requireSignedBody(
 
 function messageOf({ raw, method }: FastifyRequest, publicOrigin: string | undefined): SignedMessage {
   const { headers, url = '' } = raw
-  const origins = [
-    `http://${headers.host}`,
-    `https://${headers.host}`,
-    ...(publicOrigin ? [publicOrigin] : []),
-  ]
+  const targetUris = [`http://${headers.host}${url}`, `https://${headers.host}${url}`]
+  if (publicOrigin) targetUris.unshift(`${publicOrigin}${url}`)
   return {
     method,
-    targetUris: [...new Set(origins.map((origin) => `${origin}${url}`))],
-    headers: Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
-    ),
+    targetUris,
+    headers: isFlat(headers) ? headers : flat(headers),
     hasBody: headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0,
   }
+}
+
+/** Node joins the lines of every other name. */
+function isFlat(
+  headers: IncomingHttpHeaders,
+): headers is IncomingHttpHeaders & Record<string, string | undefined> {
+  return headers['set-cookie'] === undefined
+}
+
+function flat(headers: IncomingHttpHeaders): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
+  )
 }
 
 const invalid = (reason: string) =>

@@ -1,6 +1,9 @@
 /** HTTP message signatures (RFC 9421) with hmac-sha256, as a verifier needs them. Pure: no clock, no keys, no memory. */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { type InnerList, isInnerList, parseDictionary, serializeInnerList } from 'structured-headers'
+import { canonicalSignature } from './canonical-signature.ts'
+import { type HmacKey, hmacKey, writeHmac } from './hmac.ts'
+import { algorithm, hasNonceLength, isTaken, nonceLength } from './signature-terms.ts'
 
 /** What of a request can be signed. */
 export interface SignedMessage {
@@ -31,18 +34,8 @@ export class SignatureError extends Error {
 }
 
 export const mostSignatures = 4
-const algorithm = 'hmac-sha256'
-const nonceLength = { least: 16, most: 128 }
 const knownParameters = new Set(['created', 'expires', 'nonce', 'alg', 'keyid', 'tag'])
-const derivedComponents = new Set([
-  '@method',
-  '@target-uri',
-  '@authority',
-  '@scheme',
-  '@request-target',
-  '@path',
-  '@query',
-])
+const expected = Buffer.alloc(32)
 
 /** The signatures that a request carries; none where it is unsigned. @throws SignatureError */
 export function signaturesOf(headers: SignedMessage['headers']): CandidateSignature[] {
@@ -52,6 +45,12 @@ export function signaturesOf(headers: SignedMessage['headers']): CandidateSignat
   if (input === undefined || values === undefined) {
     throw new SignatureError('Signature-Input and Signature belong together: one of them is missing')
   }
+  const canonical = canonicalSignature(input, values)
+  return canonical ? [canonical] : parsedSignatures(input, values)
+}
+
+/** The signatures of any two dictionaries (RFC 8941). @throws SignatureError */
+export function parsedSignatures(input: string, values: string): CandidateSignature[] {
   const inputs = dictionaryOf('Signature-Input', input)
   const signatures = dictionaryOf('Signature', values)
   if (inputs.size === 0) throw new SignatureError('Signature-Input names no signature')
@@ -75,29 +74,31 @@ export function missingComponent(
   { components }: CandidateSignature,
   { headers, hasBody }: SignedMessage,
 ): string | undefined {
-  const required = [
-    '@method',
-    '@target-uri',
-    ...(hasBody ? ['content-type', 'content-digest'] : []),
-    ...(headers['idempotency-key'] === undefined ? [] : ['idempotency-key']),
-    ...(headers['if-match'] === undefined ? [] : ['if-match']),
-  ]
-  return required.find((component) => !components.includes(component))
+  const lacks = (component: string) => !components.includes(component)
+  if (lacks('@method')) return '@method'
+  if (lacks('@target-uri')) return '@target-uri'
+  if (hasBody && lacks('content-type')) return 'content-type'
+  if (hasBody && lacks('content-digest')) return 'content-digest'
+  if (headers['idempotency-key'] !== undefined && lacks('idempotency-key')) return 'idempotency-key'
+  if (headers['if-match'] !== undefined && lacks('if-match')) return 'if-match'
+  return undefined
 }
 
 /** Whether the signature was made of this message with one of the keys. @throws SignatureError where it covers what is not there. */
 export function isSignedWith(
   candidate: CandidateSignature,
   message: SignedMessage,
-  keys: readonly (string | Uint8Array)[],
+  keys: readonly (string | HmacKey)[],
 ): boolean {
-  const bases = message.targetUris.map((uri) => signatureBase(candidate, message, uri))
-  return keys.some((key) =>
-    bases.some((base) => {
-      const expected = createHmac('sha256', key).update(base).digest()
-      return expected.length === candidate.signature.length && timingSafeEqual(expected, candidate.signature)
-    }),
-  )
+  for (const key of keys) {
+    const prepared = typeof key === 'string' ? hmacKey(key) : key
+    for (const uri of message.targetUris) {
+      writeHmac(prepared, signatureBase(candidate, message, uri), expected)
+      if (candidate.signature.length === expected.length && timingSafeEqual(expected, candidate.signature))
+        return true
+    }
+  }
+  return false
 }
 
 /** The text that is signed (RFC 9421, section 2.5). */
@@ -106,8 +107,9 @@ export function signatureBase(
   message: SignedMessage,
   targetUri: string,
 ): string {
-  const lines = components.map((name) => `"${name}": ${componentValue(name, message, targetUri)}`)
-  return [...lines, `"@signature-params": ${parameters}`].join('\n')
+  let base = ''
+  for (const name of components) base += `"${name}": ${componentValue(name, message, targetUri)}\n`
+  return `${base}"@signature-params": ${parameters}`
 }
 
 function candidateOf(label: string, member: InnerList, signature: Buffer): CandidateSignature {
@@ -117,8 +119,7 @@ function candidateOf(label: string, member: InnerList, signature: Buffer): Candi
     if (typeof name !== 'string' || name !== name.toLowerCase())
       throw refuse('a component is a lower-case name in quotes')
     if (size > 0) throw refuse(`parameters of components are not taken (${JSON.stringify(name)})`)
-    if (name.startsWith('@') && !derivedComponents.has(name))
-      throw refuse(`the component ${name} is not taken`)
+    if (!isTaken(name)) throw refuse(`the component ${name} is not taken`)
     return name
   })
   if (new Set(components).size !== components.length) throw refuse('a component stands twice')
@@ -134,7 +135,7 @@ function candidateOf(label: string, member: InnerList, signature: Buffer): Candi
   if (!isWhole(created)) throw refuse('created must be a whole number of seconds since 1970')
   if (expires !== undefined && !isWhole(expires))
     throw refuse('expires must be a whole number of seconds since 1970')
-  if (typeof nonce !== 'string' || nonce.length < nonceLength.least || nonce.length > nonceLength.most) {
+  if (typeof nonce !== 'string' || !hasNonceLength(nonce)) {
     throw refuse(`nonce must have ${nonceLength.least} to ${nonceLength.most} characters, never used before`)
   }
   if (alg !== undefined && alg !== algorithm) throw refuse(`alg must be ${algorithm}`)
@@ -166,7 +167,7 @@ function componentValue(name: string, { method, headers }: SignedMessage, target
     case '@query':
       return new URL(targetUri).search || '?'
     default: {
-      const value = headers[name]
+      const value = Object.hasOwn(headers, name) ? headers[name] : undefined
       if (value === undefined)
         throw new SignatureError(`the signature covers ${name}, which the request does not have`)
       return value.trim()

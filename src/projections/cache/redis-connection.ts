@@ -9,6 +9,8 @@ export interface RedisConnection {
    * data of yesterday, a replica that is promoted without the last writes, and another server at the same address have other names.
    */
   readonly life: () => string | undefined
+  /** Calls the listener whenever a server has begun to answer. */
+  readonly onAnswering: (listener: () => void) => void
   /** Awaits a command, and counts its success or failure for the breaker. */
   readonly counted: <T>(command: Promise<T>) => Promise<T>
   readonly health: () => { readonly ok: true } | { readonly ok: false; readonly reason: string }
@@ -41,6 +43,7 @@ export function openRedisConnection(options: {
   let reason = 'not connected yet'
   let connections = 0
   let identifying = false
+  const listeners: (() => void)[] = []
 
   redis.on('error', (error: Error) => {
     reason = error.message
@@ -55,6 +58,7 @@ export function openRedisConnection(options: {
   return {
     redis,
     life: () => (redis.status === 'ready' ? life : undefined),
+    onAnswering: (listener) => void listeners.push(listener),
     async counted(command) {
       try {
         const reply = await command
@@ -94,6 +98,7 @@ export function openRedisConnection(options: {
       life = found
       failures = 0
       log.info('Redis answers')
+      for (const listener of listeners) listener()
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error)
     } finally {

@@ -13,7 +13,7 @@ import { isMissing } from '../../support/services.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
 const log = pino({ level: 'silent' })
-const later = () => Date.now() + 600_000
+const keepMs = 370_000
 /** Well after the memory began, however the clocks of the two machines differ. */
 const created = () => Date.now() + 60_000
 
@@ -35,47 +35,47 @@ describe.skipIf(isMissing('Postgres'))('nonces in Postgres', () => {
     const [one, other] = [open(), open()]
     const nonce = randomUUID()
     const uses = Array.from({ length: 40 }, (_, at) =>
-      (at % 2 ? one : other).use('key', nonce, created(), later()),
+      (at % 2 ? one : other).use('key', nonce, created(), keepMs),
     )
     expect((await Promise.all(uses)).filter(Boolean)).toHaveLength(1)
-    expect(await one.use('another key', nonce, created(), later())).toBe(true)
+    expect(await one.use('another key', nonce, created(), keepMs)).toBe(true)
   })
 
   test('are known after a restart', async () => {
     const nonce = randomUUID()
     const before = openNoncesInPostgres(database.url, log)
-    expect(await before.use('key', nonce, created(), later())).toBe(true)
+    expect(await before.use('key', nonce, created(), keepMs)).toBe(true)
     await before.close()
-    expect(await open().use('key', nonce, created(), later())).toBe(false)
+    expect(await open().use('key', nonce, created(), keepMs)).toBe(false)
   })
 
   test('many at once are each answered for themselves', async () => {
     const nonces = open()
     const all = Array.from({ length: 3_000 }, () => randomUUID())
     expect(
-      (await Promise.all(all.map((nonce) => nonces.use('key', nonce, created(), later())))).every(Boolean),
+      (await Promise.all(all.map((nonce) => nonces.use('key', nonce, created(), keepMs)))).every(Boolean),
     ).toBe(true)
     expect(
-      (await Promise.all(all.map((nonce) => nonces.use('key', nonce, created(), later())))).some(Boolean),
+      (await Promise.all(all.map((nonce) => nonces.use('key', nonce, created(), keepMs)))).some(Boolean),
     ).toBe(false)
   })
 
   test('what was signed before a Postgres lost its memory is refused', async () => {
     const nonces = open()
     const nonce = randomUUID()
-    expect(await nonces.use('key', nonce, Date.now(), later())).toBe(true)
+    expect(await nonces.use('key', nonce, Date.now(), keepMs)).toBe(true)
     const client = new pg.Client({ connectionString: database.url })
     await client.connect()
-    await client.query('TRUNCATE ledger.nonce, ledger.nonce_memory') // as recovery from a crash does
+    await client.query('TRUNCATE ledger.used_nonce, ledger.nonce_memory, ledger.nonce_process') // as recovery from a crash does
     await client.end()
-    await expect(nonces.use('key', nonce, Date.now(), later())).rejects.toThrow('not remembered')
-    await expect(nonces.use('key', nonce, Date.now(), later())).resolves.toBe(false)
-    expect(await nonces.use('key', randomUUID(), created(), later())).toBe(true)
+    await expect(nonces.use('key', nonce, Date.now(), keepMs)).rejects.toThrow('not remembered')
+    await expect(nonces.use('key', nonce, Date.now(), keepMs)).resolves.toBe(false)
+    expect(await nonces.use('key', randomUUID(), created(), keepMs)).toBe(true)
   })
 
   test('that cannot be looked up are told as such, and never as fresh', async () => {
     const nowhere = closing(openNoncesInPostgres('postgres://nobody@127.0.0.1:1/nothing', log))
-    await expect(nowhere.use('key', randomUUID(), created(), later())).rejects.toThrow()
+    await expect(nowhere.use('key', randomUUID(), created(), keepMs)).rejects.toThrow()
   })
 })
 
@@ -85,13 +85,12 @@ describe.skipIf(isMissing('Redis'))('nonces in Redis', () => {
     redis = await startRedis()
   })
   afterAll(() => redis.close())
-  const open = () => closing(openNoncesInRedis(redis.url, log, Date.now))
+  const open = () => closing(openNoncesInRedis(redis.url, log))
   /** Once the connection is made. */
   const used = (nonces: Nonces, nonce: string, createdMs = created()) =>
     waitFor(
       () =>
-        nonces
-          .use('key', nonce, createdMs, later())
+        Promise.resolve(nonces.use('key', nonce, createdMs, keepMs))
           .then((answer) => ({ answer }))
           .catch(() => undefined),
       {
@@ -104,14 +103,14 @@ describe.skipIf(isMissing('Redis'))('nonces in Redis', () => {
     await Promise.all([used(one, randomUUID()), used(other, randomUUID())])
     const nonce = randomUUID()
     const uses = Array.from({ length: 40 }, (_, at) =>
-      (at % 2 ? one : other).use('key', nonce, created(), later()),
+      (at % 2 ? one : other).use('key', nonce, created(), keepMs),
     )
     expect((await Promise.all(uses)).filter(Boolean)).toHaveLength(1)
   })
 
   test('are known after a restart of the service', async () => {
     const nonce = randomUUID()
-    const before = openNoncesInRedis(redis.url, log, Date.now)
+    const before = openNoncesInRedis(redis.url, log)
     expect(await used(before, nonce)).toBe(true)
     await before.close()
     expect(await used(open(), nonce)).toBe(false)
@@ -121,7 +120,7 @@ describe.skipIf(isMissing('Redis'))('nonces in Redis', () => {
     const nonces = open()
     await used(nonces, randomUUID())
     const nonce = randomUUID()
-    await nonces.use('key', nonce, created(), later())
+    await nonces.use('key', nonce, created(), keepMs)
     const client = new Redis(redis.url)
     onTestFinished(() => client.disconnect())
     const key = (await client.keys(`*${nonce}*`))[0] ?? ''
@@ -133,13 +132,13 @@ describe.skipIf(isMissing('Redis'))('nonces in Redis', () => {
     const nonce = randomUUID()
     expect(await used(nonces, nonce)).toBe(true)
     await redis.flush()
-    const before = nonces.use('key', nonce, Date.now(), later())
+    const before = nonces.use('key', nonce, Date.now(), keepMs)
     await expect(before).rejects.toThrow('not remembered')
-    expect(await nonces.use('key', randomUUID(), created(), later())).toBe(true)
+    expect(await nonces.use('key', randomUUID(), created(), keepMs)).toBe(true)
   })
 
   test('that cannot be looked up are told as such, and never as fresh', async () => {
-    const nowhere = closing(openNoncesInRedis('redis://127.0.0.1:1', log, Date.now))
-    await expect(nowhere.use('key', randomUUID(), created(), later())).rejects.toThrow()
+    const nowhere = closing(openNoncesInRedis('redis://127.0.0.1:1', log))
+    await expect(nowhere.use('key', randomUUID(), created(), keepMs)).rejects.toThrow()
   })
 })

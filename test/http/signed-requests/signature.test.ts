@@ -205,3 +205,9 @@ describe('a content digest', () => {
     expect(digestMatches(`sha-256=:${sha256}:`, Buffer.from('{"hello": "World"}'))).toBe(false)
   })
 })
+
+test.each(['constructor', '__proto__'])('a signature over %s, which no request has, is refused', (name) => {
+  const message = signed()
+  const candidate = { components: [name], parameters: '' }
+  expect(() => signatureBase(candidate, message, uri)).toThrow(`covers ${name}`)
+})

@@ -1,0 +1,1 @@
+DELETE FROM nonce_process WHERE process = $1;
