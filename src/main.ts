@@ -152,9 +152,7 @@ async function openDoor(config: Config, { ledger, stores }: Runtime, log: Logger
   await using opening = new AsyncDisposableStack()
   const directory = openAccessKeyDirectory(ledger.accessKeys, signal)
   await directory.loaded
-  const nonces = redisUrl
-    ? openNoncesInRedis(redisUrl, log)
-    : openNoncesInPostgres(stores.databaseUrl, log)
+  const nonces = redisUrl ? openNoncesInRedis(redisUrl, log) : openNoncesInPostgres(stores.databaseUrl, log)
   opening.defer(() => nonces.close())
   const rates = redisUrl
     ? openRedisConnection({ url: redisUrl, commandTimeoutMs: redisTimeoutMs, log })
@@ -175,7 +173,7 @@ async function openDoor(config: Config, { ledger, stores }: Runtime, log: Logger
       register: ledger.accessKeys,
       directory,
       nonces,
-      rateRedis: rates?.redis,
+      rateRedis: rates,
       trustedProxies: config.trustedProxies,
       hostNames: [host, ...(publicUrl ? [publicUrl.hostname] : [])],
       publicOrigin: publicUrl?.origin,

@@ -1,10 +1,10 @@
-import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { AccessKeyRegister, IncidentCommands, IncidentHistory, Keyring } from '../ledger/ledger.ts'
 import type { AccessKeyDirectory } from '../projections/access-key-directory.ts'
 import type { Announcements, Queries, ReadModelHealth } from '../projections/read-model.ts'
 import type { AccessKeys } from './access-keys.ts'
+import type { RateLimitOptions } from './rate-limits.ts'
 import type { Nonces } from './signed-requests/nonces.ts'
 
 /** What the HTTP layer speaks to. All of it is owned, and closed, by whoever calls `buildApp`. */
@@ -28,7 +28,7 @@ export interface MonitoringDependencies {
   readonly nonces: Pick<Nonces, 'use'>
   readonly keyring: Pick<Keyring, 'everyMac'>
   /** Where requests are counted for all processes together; absent: each counts for itself. */
-  readonly rateRedis?: Redis | undefined
+  readonly rateRedis?: RateLimitOptions['redis']
   /** Addresses or networks whose X-Forwarded-For says where a request comes from. */
   readonly trustedProxies?: readonly string[] | undefined
   readonly health: () => Promise<HealthReport>

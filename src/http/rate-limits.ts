@@ -1,8 +1,8 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
+import type { RedisConnection } from '../projections/cache/redis-connection.ts'
 import type { AccessKey } from './access-key.ts'
 import { HttpProblem } from './problems.ts'
 
@@ -35,7 +35,7 @@ export interface RateLimitOptions {
   /** Requests under one access key within a minute; undefined: as many as it likes. */
   readonly requestsPerMinute: number | undefined
   /** Where the counts are kept, for all processes together; undefined: each process counts for itself. */
-  readonly redis: Redis | undefined
+  readonly redis: Pick<RedisConnection, 'redis' | 'life' | 'counted'> | undefined
   readonly log: Pick<Logger, 'warn'>
 }
 
@@ -49,7 +49,8 @@ const reportEveryMs = 1_000
 const mostNamed = 5
 
 /**
- * Limits by @fastify/rate-limit. Its counters fail open: a Redis that is gone limits nobody. An address that is blocked is remembered here,
+ * Limits by @fastify/rate-limit. They fail open: a Redis that is gone or slow limits nobody, is passed over at once after a few attempts, and is
+ * asked again when it answers; its connection logs both. An address that is blocked is remembered here,
  * so that a flood costs a look into a map, and is logged once a second instead of once a request.
  */
 export function openRateLimits(app: FastifyInstance, options: RateLimitOptions): RateLimits {
@@ -57,19 +58,21 @@ export function openRateLimits(app: FastifyInstance, options: RateLimitOptions):
   app.decorateRequest('isFlood', false)
   app.register(rateLimit, {
     global: false,
-    skipOnError: true,
     timeWindow: windowMs,
     ipv6Subnet: 64,
-    ...(redis && { redis, nameSpace: 'incident-ledger:rate:' }),
+    ...(redis && { redis: redis.redis, nameSpace: 'incident-ledger:rate:' }),
   })
-  const refusals = onceReady(app, { max: refusalsPerMinute })
+  const refusals = passedOver(onceReady(app, { max: refusalsPerMinute }), redis)
   const requests =
     requestsPerMinute === undefined
       ? undefined
-      : onceReady(app, {
-          max: requestsPerMinute,
-          keyGenerator: (request: FastifyRequest) => `key:${request.accessKey?.id}`,
-        })
+      : passedOver(
+          onceReady(app, {
+            max: requestsPerMinute,
+            keyGenerator: (request: FastifyRequest) => `key:${request.accessKey?.id}`,
+          }),
+          redis,
+        )
   const blockedUntilMs = new LRUCache<string, number>({ max: mostBlocked })
   const flood = openFloodReport(app, log)
   let waiting = 0
@@ -92,7 +95,7 @@ export function openRateLimits(app: FastifyInstance, options: RateLimitOptions):
 
     countRefusal: async (request, refusal) => {
       const counted = await refusals(request)
-      if (counted.isAllowed || !counted.isExceeded) return refusal
+      if (!counted || counted.isAllowed || !counted.isExceeded) return refusal
       blockedUntilMs.set(request.ip, performance.now() + counted.ttl)
       return tooMany(refusalsPerMinute, 0, counted.ttl)
     },
@@ -102,7 +105,7 @@ export function openRateLimits(app: FastifyInstance, options: RateLimitOptions):
       (async (request, reply, key) => {
         request.accessKey = key
         const counted = await requests(request)
-        if (counted.isAllowed) return
+        if (!counted || counted.isAllowed) return
         if (counted.isExceeded) throw tooMany(counted.max, 0, counted.ttl)
         reply.headers(limitHeaders(counted.max, counted.remaining, counted.ttl))
       }),
@@ -120,6 +123,20 @@ function onceReady(
   return (request) => {
     limiter ??= app.createRateLimit(options)
     return limiter(request)
+  }
+}
+
+type Counted = Awaited<ReturnType<Limiter>>
+
+/** Undefined where the counters are out of reach. */
+function passedOver(
+  limiter: Limiter,
+  redis: RateLimitOptions['redis'],
+): (request: FastifyRequest) => Promise<Counted | undefined> {
+  if (!redis) return limiter
+  return async (request) => {
+    if (redis.life() === undefined) return undefined
+    return redis.counted(limiter(request)).catch(() => undefined)
   }
 }
 

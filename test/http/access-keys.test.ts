@@ -214,6 +214,22 @@ describe('signed requests', () => {
     ).toBe(201)
   })
 
+  test('are refused where their signature became too old before the answer came whether it was used', async () => {
+    let wait = () => {}
+    const nonces = {
+      use: async () => {
+        wait()
+        return true
+      },
+    }
+    const { service, send, signer } = await startSigned({ nonces })
+    wait = () => service.pass(299_000)
+    expect((await send(signedHeaders(post, signer))).statusCode).toBe(201)
+    wait = () => service.pass(2_000)
+    const answer = await send(signedHeaders(post, signer))
+    expect(answer.json()).toMatchObject({ status: 503, type: '/problems/signature-unverifiable' })
+  })
+
   test('are taken where one of several signatures holds', async () => {
     const { send, signer } = await startSigned()
     const one = signedHeaders(post, { ...signer, secret: 'another', label: 'theirs' })

@@ -69,7 +69,12 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
         return key
       }
       const answer = isFresh(candidate)
-      return typeof answer === 'boolean' ? enter(answer) : answer.then(enter)
+      if (typeof answer === 'boolean') return enter(answer)
+      return answer.then((isFirst) => {
+        // A process that stood still while it waited may have been answered when the nonce had been used and forgotten.
+        if (isFirst && isTooOld(candidate)) throw new HttpProblem('signature-unverifiable')
+        return enter(isFirst)
+      })
     },
   }
 
@@ -90,7 +95,7 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
   function verified(candidate: CandidateSignature, message: SignedMessage): AccessKey {
     const { keyId, createdS, expiresS } = candidate
     const nowS = clock() / 1_000
-    if (nowS - createdS > windowS || createdS - nowS > aheadMs / 1_000) {
+    if (isTooOld(candidate) || createdS - nowS > aheadMs / 1_000) {
       throw new SignatureError(
         `created must lie within the last ${windowS} s by our clock, which is at ${Math.floor(nowS)}`,
       )
@@ -117,6 +122,10 @@ export function openSignedRequests(terms: SignatureTerms): SignedRequests {
     const found = signingSecretsOf(keyring, keyId).map(hmacKey)
     secrets.set(keyId, found)
     return found
+  }
+
+  function isTooOld({ createdS }: CandidateSignature): boolean {
+    return clock() / 1_000 - createdS > windowS
   }
 
   /** Only what cannot be answered at once is answered later. */
