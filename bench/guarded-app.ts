@@ -17,6 +17,7 @@ import { signingSecretsOf } from '../src/ledger/access-key-register.ts'
 import { openKeyring } from '../src/ledger/keyring.ts'
 import { migrate } from '../src/projections/database.ts'
 import { inMemoryLedger } from '../test/http/support/in-memory-ledger.ts'
+import { inMemoryNotary } from '../test/http/support/in-memory-notary.ts'
 import { accessKey } from './processes.ts'
 
 const [redisUrl] = process.argv.slice(2)
@@ -60,8 +61,12 @@ const accessKeys = await openAccessKeys({
   onError: () => {},
 })
 const ledger = inMemoryLedger(Date.now)
+const notary = inMemoryNotary(ledger)
 const app = buildApp({
   ...ledger,
+  entries: notary.entries,
+  signedLog: notary.signedLog,
+  ledgerPublic: false,
   accessKeys,
   register: {
     issue: () => Promise.reject(new Error('not in this bench')),

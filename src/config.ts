@@ -49,6 +49,10 @@ const secret = z
   })
 export type Secret = z.output<typeof secret>
 
+/** 32 bytes in base64url. */
+const signingKeyForm = /^[A-Za-z0-9_-]{43}$/
+const verifierKeyForm = /^[^\s+,]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$/
+
 const roleNames = ['api', 'projector'] as const
 export type Role = (typeof roleNames)[number]
 
@@ -144,6 +148,26 @@ const environment = z
     LEDGER_SECRET: secret.optional(),
     /** Earlier secrets, each with its version, joined by commas. */
     LEDGER_SECRET_PREVIOUS: z.string().transform(list).pipe(z.array(secret)).default([]),
+    /** What the notary signs with: 32 bytes in base64url. Unset: made at first start under DATA_DIR. */
+    LEDGER_SIGNING_KEY: z
+      .string()
+      .regex(signingKeyForm, 'must be 32 bytes in base64url: 43 characters')
+      .optional(),
+    /** Signing keys that were in use before; as verifier keys where they are to sign no more. */
+    LEDGER_SIGNING_KEY_PREVIOUS: z
+      .string()
+      .transform(list)
+      .pipe(
+        z.array(
+          z
+            .string()
+            .refine(
+              (key) => signingKeyForm.test(key) || verifierKeyForm.test(key),
+              'must be signing keys of 43 characters or verifier keys as /ledger/key gives them, joined by commas',
+            ),
+        ),
+      )
+      .default([]),
     /** Opens what carries no secret to callers without a key. */
     LEDGER_PUBLIC: flag.default(false),
     /** What this process does: `api` serves HTTP, `projector` builds the read model. */
@@ -223,6 +247,8 @@ export interface Config {
     | undefined
   readonly secret: Secret | undefined
   readonly previousSecrets: readonly Secret[]
+  readonly signingKey: string | undefined
+  readonly previousSigningKeys: readonly string[]
   readonly ledgerPublic: boolean
   readonly roles: ReadonlySet<Role>
   readonly logLevel: string
@@ -290,6 +316,8 @@ export function readConfig(
           },
     secret: data.LEDGER_SECRET,
     previousSecrets: data.LEDGER_SECRET_PREVIOUS,
+    signingKey: data.LEDGER_SIGNING_KEY,
+    previousSigningKeys: data.LEDGER_SIGNING_KEY_PREVIOUS,
     ledgerPublic: data.LEDGER_PUBLIC,
     roles: new Set(data.ROLES),
     logLevel: data.LOG_LEVEL,

@@ -1,4 +1,6 @@
 /** The composition root: configuration in, parts wired, listening, and a stop in order. Nothing else wires. */
+import { hash } from 'node:crypto'
+import { join } from 'node:path'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { type Config, ConfigError, readConfig } from './config.ts'
@@ -20,9 +22,10 @@ import { openLedger } from './ledger/open.ts'
 import { type Logger, openLogger } from './logger.ts'
 import { openAccessKeyDirectory } from './projections/access-key-directory.ts'
 import { openRedisConnection } from './projections/cache/redis-connection.ts'
+import { openNotary } from './projections/notary/open.ts'
 import { openReadModel } from './projections/open.ts'
 import type { ReadModel } from './projections/read-model.ts'
-import { openStores, type Stores } from './stores.ts'
+import { openStores, type Stores, signingKeyOf } from './stores.ts'
 import { version } from './version.ts'
 
 /** An append is given up after this, its outcome unknown. */
@@ -83,13 +86,16 @@ export async function serve(
   const runtime = running.use(await openRuntime(config, log, 'service'))
   const { ledger, readModel } = runtime
 
+  const notary = await openNotaryOf(config, runtime, log)
+  running.defer(() => notary.close())
   const background = new AbortController()
   const { signal } = background
   const projecting = config.roles.has('projector') ? readModel.project(signal) : Promise.resolve()
+  const notarising = config.roles.has('projector') ? notary.notarise(signal) : Promise.resolve()
   const integrations = config.roles.has('projector') ? integrate(config, runtime, log, signal) : undefined
   running.defer(async () => {
     background.abort()
-    await Promise.all([projecting, integrations?.ended])
+    await Promise.all([projecting, notarising, integrations?.ended])
   })
 
   const door = running.use(await openDoor(config, runtime, log, signal))
@@ -102,9 +108,12 @@ export async function serve(
     queries: readModel.queries,
     announcements: readModel.announcements,
     keyring: ledger.keyring,
+    entries: ledger.entries,
+    signedLog: notary.signedLog,
+    ledgerPublic: config.ledgerPublic,
     health: async () => {
       const [eventStore, projected] = await Promise.all([ledger.health(healthTimeoutMs), readModel.health()])
-      return { eventStore, readModel: projected, ...integrations?.health() }
+      return { eventStore, readModel: projected, notary: notary.health(), ...integrations?.health() }
     },
     metrics: new Registry(),
     logger: log,
@@ -124,6 +133,18 @@ export async function serve(
   const died = await Promise.race([aborted(stop), runtime.stores.died])
   if (died) throw died
   log.info('stopping')
+}
+
+/** Who signs the ledger, as far as this process takes part in it. */
+async function openNotaryOf(config: Config, { ledger, stores }: Runtime, log: Logger) {
+  const ofLedger = hash('sha256', ledger.checkpoints.origin).slice(0, 12)
+  return openNotary({
+    databaseUrl: stores.databaseUrl,
+    ledger,
+    keys: { current: await signingKeyOf(config), previous: config.previousSigningKeys },
+    noteFile: join(config.dataDir, `newest-note-${ofLedger}`),
+    log,
+  })
 }
 
 /** Kafka out and in, and the bot, as far as they are configured. They end with the signal. */

@@ -86,3 +86,8 @@ async function secretOf(config: Config): Promise<Secret> {
   if (config.secret) return config.secret
   return { version: 1, value: await loadOrCreateSecret(join(config.dataDir, 'ledger-secret')) }
 }
+
+/** LEDGER_SIGNING_KEY, or the one that the first start made. @throws Error of one line where it cannot be used. */
+export async function signingKeyOf(config: Config): Promise<string> {
+  return config.signingKey ?? loadOrCreateSecret(join(config.dataDir, 'signing-key'))
+}

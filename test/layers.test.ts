@@ -41,7 +41,7 @@ const accepted: readonly (readonly [file: string, source: string])[] = [
     'src/ledger/right.ts',
     "export * from '../aggregates/incident/index.ts'\nexport * from '@eventstore/db-client'",
   ],
-  ['src/projections/right.ts', "export * from '../ledger/event.ts'"],
+  ['src/projections/right.ts', "export * from '../ledger/event.ts'\nexport * from '../audit/merkle.ts'"],
   ['src/audit/right.ts', "export * from '../ledger/event.ts'"],
   ['src/http/right.ts', "export * from '../projections/read-model.ts'\nexport * from 'node:http'"],
   ['src/http/routes/right.ts', "export * from '../problems.ts'\nexport * from '../../audit/tree.ts'"],

@@ -117,6 +117,42 @@ export const differenceAnswer = z
   })
   .meta({ id: 'Difference', examples: [examples.difference] })
 
+const base64Hashes = z.array(z.string().describe('A SHA-256, in base64.'))
+
+export const bundleAnswer = z
+  .strictObject({
+    format: z.literal('incident-ledger/bundle@1'),
+    incidentId: id,
+    note: z.string().describe('The signed note over the ledger.'),
+    events: z.array(
+      z.strictObject({
+        index: z.int().min(0).describe('Its place in the ledger.'),
+        entry: z.string().describe('The leaf: canonical JSON of the event as it is stored.'),
+        proof: base64Hashes.describe('That the leaf is in the tree under the note, from the leaf upwards.'),
+        disclosures: z
+          .record(z.string(), z.strictObject({ salt: z.string(), value: z.unknown() }))
+          .describe('What opens the commitments of the entry, by field; empty where its text was erased.'),
+      }),
+    ),
+  })
+  .meta({ id: 'ProofBundle' })
+
+export const consistencyAnswer = z
+  .strictObject({ from: z.int().min(0), to: z.int().min(0), proof: base64Hashes })
+  .meta({ id: 'ConsistencyProof' })
+
+export const checkpointsAnswer = z
+  .strictObject({
+    items: z.array(
+      z.strictObject({
+        size: z.int().min(0).nullable().describe('Events under the note; null where it is no note.'),
+        note: z.string(),
+      }),
+    ),
+    nextCursor: z.string().nullable(),
+  })
+  .meta({ id: 'Checkpoints' })
+
 const durations = z.strictObject({
   count: z.int().min(0),
   p50Seconds: seconds.nullable(),
@@ -164,6 +200,17 @@ export const healthAnswer = z
         role: z.enum(['leading', 'standby', 'elsewhere', 'stopped']),
         unreadableEvents: z.int().min(0),
       }),
+      notary: dependency
+        .extend({
+          role: z.enum(['leading', 'standby', 'elsewhere', 'stopped']),
+          comparedEvents: z
+            .int()
+            .min(0)
+            .nullable()
+            .describe('Events that were held against what was signed since this process leads.'),
+          isCompared: z.boolean().describe('Whether all that there were have been, and none differs.'),
+        })
+        .describe('Who signs the ledger.'),
       publisher: dependency
         .extend({ role: z.enum(['leading', 'standby', 'waiting', 'stopped']) })
         .optional()
@@ -180,6 +227,12 @@ export const healthAnswer = z
     lag: z.strictObject({
       announcedIndex: z.int().min(-1).describe('Index of the last event that queries show; -1 for none.'),
       secondsSinceBeat: seconds.nullable().describe('Since the leading projector was last heard of.'),
+      signedEvents: z
+        .int()
+        .min(0)
+        .nullable()
+        .describe('Events under the newest signed note, as the leading notary knows it.'),
+      unsignedEvents: z.int().min(0).nullable().describe('Events that no signed note is over yet.'),
       publishedIndex: z
         .int()
         .min(-1)

@@ -36,8 +36,10 @@ import { oneIncident } from './routes/incident.ts'
 import { incidentChanges } from './routes/incident-changes.ts'
 import { incidentReports } from './routes/incident-reports.ts'
 import { incidentList } from './routes/incidents.ts'
+import { signedLogRoutes } from './routes/ledger.ts'
 import { metricsPage } from './routes/metrics.ts'
 import { problemPages } from './routes/problem-pages.ts'
+import { incidentProof } from './routes/proof.ts'
 import { serviceDocuments } from './routes/service-documents.ts'
 import { stats } from './routes/stats.ts'
 import { openSignedRequests, requireSignedBody } from './signed-requests/check.ts'
@@ -187,7 +189,8 @@ interface MonitoringParts {
 function mountRoutes(app: App, { given, limits, feed, ...parts }: Parts): void {
   const { incidents, history, queries, announcements, accessKeys, register, directory, keyring, clock } =
     given
-  const { visibilityMs, provisionalMs } = limits
+  const { entries, signedLog, ledgerPublic } = given
+  const { visibilityMs, signingMs, provisionalMs } = limits
   const commands = { announcements, metrics: parts.metrics, visibilityMs }
   const reads = { showingPosition: showingPosition(announcements, visibilityMs), clock, provisionalMs }
   const lists = { ...reads, keyring, pages: pageCache(announcements, limits.pageCacheBytes) }
@@ -198,9 +201,11 @@ function mountRoutes(app: App, { given, limits, feed, ...parts }: Parts): void {
   oneIncident(app, queries, history, reads)
   incidentHistory(app, history, queries, keyring)
   incidentDifference(app, history, reads)
+  incidentProof(app, { entries, history, queries, signedLog, patienceMs: signingMs })
   eventList(app, queries, lists)
   eventStream(app, feed, accessKeys)
   stats(app, queries, lists)
+  signedLogRoutes(app, { signedLog, keyring, isPublic: ledgerPublic })
   accessKeyRoutes(app, { register, directory, keyring, visibilityMs, clock })
   mountMonitoring(app, given, parts)
   app.register((pages, _options, done) => {

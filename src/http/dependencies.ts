@@ -1,7 +1,10 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import type { Entries } from '../ledger/entries.ts'
 import type { AccessKeyRegister, IncidentCommands, IncidentHistory, Keyring } from '../ledger/ledger.ts'
 import type { AccessKeyDirectory } from '../projections/access-key-directory.ts'
+import type { NotaryHealth } from '../projections/notary/open.ts'
+import type { SignedLog } from '../projections/notary/signed-log.ts'
 import type { Announcements, Queries, ReadModelHealth } from '../projections/read-model.ts'
 import type { AccessKeys } from './access-keys.ts'
 import type { RateLimitOptions } from './rate-limits.ts'
@@ -17,6 +20,10 @@ export interface HttpDependencies extends MonitoringDependencies {
   readonly register: Pick<AccessKeyRegister, 'issue' | 'revise' | 'revoke'>
   readonly directory: Pick<AccessKeyDirectory, 'all' | 'byId' | 'shown'>
   readonly keyring: Pick<Keyring, 'everyMac' | 'sign' | 'verify'>
+  readonly entries: Pick<Entries, 'ofIncident'>
+  readonly signedLog: SignedLog
+  /** Whether what carries no secret is open to callers without a key. */
+  readonly ledgerPublic: boolean
   /** What comes and goes by Kafka, as an AsyncAPI document. */
   readonly asyncApi: object
 }
@@ -47,6 +54,7 @@ export interface MonitoringDependencies {
 export interface HealthReport {
   readonly eventStore: { readonly ok: boolean; readonly reason?: string }
   readonly readModel: ReadModelHealth
+  readonly notary: NotaryHealth
   /** Of the events to Kafka. Absent where this process publishes none. */
   readonly publisher?:
     | {
@@ -86,6 +94,8 @@ export interface HttpLimits {
   readonly timeoutCheckMs: number
   /** How long an answer waits for the read model to show what was written. */
   readonly visibilityMs: number
+  /** How long a proof waits for the newest event to be signed. */
+  readonly signingMs: number
   /** A past moment younger than this may still gain events: the ledger's append deadline and a second. */
   readonly provisionalMs: number
   readonly pageCacheBytes: number
@@ -112,6 +122,7 @@ export const defaultLimits: HttpLimits = {
   idleTimeoutMs: 75_000,
   timeoutCheckMs: 5_000,
   visibilityMs: 1_000,
+  signingMs: 2_000,
   provisionalMs: 11_000,
   pageCacheBytes: 32 * 1024 * 1024,
   eventStreams: 256,

@@ -97,8 +97,9 @@ export const health = {
     postgres: { state: 'ok' },
     cache: { state: 'off' },
     projector: { state: 'ok', role: 'leading', unreadableEvents: 0 },
+    notary: { state: 'ok', role: 'leading', comparedEvents: 30, isCompared: true },
   },
-  lag: { announcedIndex: 41, secondsSinceBeat: 0.2 },
+  lag: { announcedIndex: 41, secondsSinceBeat: 0.2, signedEvents: 42, unsignedEvents: 0 },
 }
 
 export const accessKeyIssue = { name: 'payments pager', scopes: ['read', 'write'] }

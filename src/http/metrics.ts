@@ -82,6 +82,26 @@ export function measure(
     ({ readModel }) => readModel.projector.announcedIndex,
   )
   gauge(
+    'ledger_notary_up',
+    'Whether the notary leads or stands by here: 0 where it is stopped. Only where it runs',
+    ({ notary }) => (notary.state === 'elsewhere' ? undefined : Number(notary.state !== 'stopped')),
+  )
+  gauge(
+    'ledger_signed_events',
+    'Events under the newest signed note; only where the leading notary runs',
+    ({ notary }) => (notary.state === 'leading' ? notary.signedSize : undefined),
+  )
+  gauge(
+    'ledger_unsigned_events',
+    'Events that no signed note is over yet; only where the leading notary runs',
+    ({ notary }) => (notary.state === 'leading' ? notary.unsignedEvents : undefined),
+  )
+  gauge(
+    'ledger_compared_events',
+    'Events that were held against what was signed since this process leads; only where the leading notary runs',
+    ({ notary }) => (notary.state === 'leading' ? notary.comparison?.compared : undefined),
+  )
+  gauge(
     'ledger_publisher_up',
     'Whether the publisher to Kafka leads or stands by: 0 while it waits or is stopped. Only where it runs',
     ({ publisher }) => publisher && Number(publisher.state === 'leading' || publisher.state === 'standby'),

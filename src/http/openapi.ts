@@ -60,6 +60,11 @@ export function describeRoutes(app: FastifyInstance, version: string): void {
         },
         { name: 'Events', description: 'What happened, across incidents: as pages and as a stream.' },
         {
+          name: 'Audit',
+          description:
+            'What proves that the ledger was not altered: a Merkle log over all events, with signed notes. docs/audit.md tells what it proves and what not.',
+        },
+        {
           name: 'Access keys',
           description: 'Who may do what. Requests may be signed, too (RFC 9421): docs/api.md shows how.',
         },

@@ -5,7 +5,7 @@ import { type ProblemSlug, problems } from './problems.ts'
 /** A route as the OpenAPI document describes it. */
 export interface Operation {
   readonly access: Access
-  readonly tag: 'Incidents' | 'Events' | 'Access keys' | 'Service'
+  readonly tag: 'Incidents' | 'Events' | 'Audit' | 'Access keys' | 'Service'
   readonly summary: string
   readonly description: string
   /** By status, what the route answers when all is well. */

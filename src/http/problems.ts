@@ -226,6 +226,12 @@ export const problems = {
     description:
       'The history of this incident holds an event that this version of the service cannot read. An operator must look at it; /health counts such events.',
   },
+  'history-altered': {
+    status: 500,
+    title: 'The history is not the one that was signed',
+    description:
+      'What the event store holds of this incident is not what the notary signed, or its text is not what was committed to. An operator must look at it; /health says what the notary found.',
+  },
   contended: {
     status: 503,
     title: 'Too many changes to this incident at once',
@@ -275,6 +281,13 @@ export const problems = {
     title: 'The read model is not that far yet',
     description:
       'What was appended at the Ledger-Position sent is not visible yet. Try again, or leave the header out to read what is there.',
+    retryAfterSeconds: 1,
+  },
+  'not-yet-signed': {
+    status: 503,
+    title: 'No signed note is over it yet',
+    description:
+      'The newest events come under a signed note about a second after they happened, if the notary runs: /health says how it is. Try again.',
     retryAfterSeconds: 1,
   },
   'too-many-streams': {

@@ -110,7 +110,8 @@ function statsOf({ byStatus, bySource, bySeverity, byDay, ...rest }: StatsDocume
   }
 }
 
-async function answerOf<Answer>(asked: Promise<Answer>): Promise<Answer> {
+/** Throws ReadModelError for what Postgres cannot help. */
+export async function answerOf<Answer>(asked: Promise<Answer>): Promise<Answer> {
   try {
     return await asked
   } catch (error) {

@@ -30,6 +30,7 @@ const bodies: Readonly<Record<string, unknown>> = {
 }
 const queries: Readonly<Record<string, string>> = {
   'GET /incidents/{id}/diff': '?from=0',
+  'GET /ledger/consistency': '?from=0&to=1',
   // A stream that opens does not end: its own tests read it.
   'GET /events/stream': '?type=none',
 }
@@ -89,7 +90,7 @@ async function provoke(
   const isKeys = path.startsWith('/access-keys')
   const id = isKeys ? await issued(service) : await reported(service)
   const url = (own: string) =>
-    `${path.replace('{id}', own).replace('{slug}', 'not-found')}${queries[route] ?? ''}`
+    `${path.replace('{id}', own).replace('{slug}', 'not-found').replace('{*}', '0/000.p/1')}${queries[route] ?? ''}`
   const ask = (headers: Record<string, string> = {}, payload = body, own = id) =>
     call(service, method, url(own), payload, headers)
   const answers: Answer[] = []

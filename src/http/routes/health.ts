@@ -88,7 +88,7 @@ type Dependencies = {
 const missedAfterSeconds = 10
 
 function healthOf(report: HealthReport, draining: boolean, version: string): Health {
-  const { eventStore, readModel, publisher, intake } = report
+  const { eventStore, readModel, notary, publisher, intake } = report
   const { postgres, cache, projector } = readModel
   const stopped = projector.state === 'stopped'
   const { secondsSinceBeat } = projector
@@ -103,6 +103,13 @@ function healthOf(report: HealthReport, draining: boolean, version: string): Hea
       ...reason(projector),
       role: projector.state,
       unreadableEvents: projector.unreadableEvents,
+    },
+    notary: {
+      state: notaryStates[notary.state],
+      ...reason(notary),
+      role: notary.state,
+      comparedEvents: notary.comparison?.compared ?? null,
+      isCompared: notary.comparison?.isWhole ?? false,
     },
     ...(publisher && {
       publisher: { state: publisherStates[publisher.state], ...reason(publisher), role: publisher.state },
@@ -131,6 +138,8 @@ function healthOf(report: HealthReport, draining: boolean, version: string): Hea
     lag: {
       announcedIndex: projector.announcedIndex,
       secondsSinceBeat,
+      signedEvents: notary.signedSize,
+      unsignedEvents: notary.unsignedEvents,
       ...(publisher && {
         publishedIndex: publisher.publishedIndex,
         unpublishedEvents: unpublishedEvents(report),
@@ -141,6 +150,9 @@ function healthOf(report: HealthReport, draining: boolean, version: string): Hea
 }
 
 const isFine = ({ state }: { readonly state: State }) => state === 'ok' || state === 'off'
+
+/** What is not signed yet is signed later; a notary that stopped has found what no notary should. */
+const notaryStates = { leading: 'ok', standby: 'ok', elsewhere: 'off', stopped: 'down' } as const
 
 /** Without Kafka all is served as ever, and what is not published yet is published later. */
 const publisherStates = { leading: 'ok', standby: 'ok', waiting: 'degraded', stopped: 'down' } as const
@@ -153,8 +165,9 @@ const reason = (part: { readonly reason?: string }) =>
 
 /** Strangers learn what is down, not where it is or what it said. */
 function withoutReasons(health: Health): Health {
-  const { eventStore, postgres, cache, projector, publisher, intake } = health.dependencies
+  const { eventStore, postgres, cache, projector, notary, publisher, intake } = health.dependencies
   const { reason: _, ...projectorState } = projector
+  const { reason: __, ...notaryState } = notary
   return {
     ...health,
     dependencies: {
@@ -162,6 +175,7 @@ function withoutReasons(health: Health): Health {
       postgres: { state: postgres.state },
       cache: { state: cache.state },
       projector: projectorState,
+      notary: notaryState,
       ...(publisher && { publisher: { state: publisher.state, role: publisher.role } }),
       ...(intake && {
         intake: {

@@ -13,6 +13,7 @@ import { openKeyring } from '../../../src/ledger/keyring.ts'
 import { openAccessKeyDirectory } from '../../../src/projections/access-key-directory.ts'
 import { openMemoryStore } from '../../ledger/support/memory-store.ts'
 import { inMemoryLedger, provisionalMs } from './in-memory-ledger.ts'
+import { inMemoryNotary } from './in-memory-notary.ts'
 
 export const keys = {
   all: 'a-key-for-everything-000000000',
@@ -36,6 +37,7 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
   let nowMs = Date.parse('2026-02-01T12:00:00.000Z')
   const clock = () => nowMs
   const ledger = inMemoryLedger(clock)
+  const notary = inMemoryNotary(ledger)
   const accessKeys = memoryKeys()
   const { register, directory } = memoryRegister(clock)
   const lines: Record<string, unknown>[] = []
@@ -54,6 +56,9 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
     history: ledger.history,
     queries: ledger.queries,
     announcements: ledger.announcements,
+    entries: notary.entries,
+    signedLog: notary.signedLog,
+    ledgerPublic: false,
     accessKeys,
     register,
     directory,
@@ -68,12 +73,13 @@ export function startService(changes: Partial<HttpDependencies> = {}) {
     asyncApi: { asyncapi: '3.1.0' },
     ...changes,
     // A slow machine is no busy service.
-    limits: { provisionalMs, overloadDelayMs: 0, ...changes.limits },
+    limits: { provisionalMs, overloadDelayMs: 0, signingMs: 0, ...changes.limits },
   })
   onTestFinished(() => app.close())
   return {
     app,
     ledger,
+    notary,
     lines,
     accessKeys,
     register,
@@ -98,6 +104,7 @@ export const healthy: HealthReport = {
     cache: { state: 'off' },
     projector: { state: 'leading', announcedIndex: 3, secondsSinceBeat: 0.1, unreadableEvents: 0 },
   },
+  notary: { state: 'leading', signedSize: 4, unsignedEvents: 0, comparison: { compared: 4, isWhole: true } },
 }
 
 /** A request with the key that may do everything, as JSON where it has a body. */

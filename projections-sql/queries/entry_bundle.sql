@@ -1,0 +1,1 @@
+SELECT entries FROM ledger.entry_bundle WHERE index = $1;

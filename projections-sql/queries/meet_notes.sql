@@ -1,0 +1,1 @@
+UPDATE ledger.notary SET notes_met = $1 WHERE notes_met < $1;

@@ -1,0 +1,1 @@
+SELECT size, note, verifier_keys FROM ledger.newest_note;
