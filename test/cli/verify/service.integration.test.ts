@@ -1,0 +1,77 @@
+/** What the commands of an auditor say of a service that runs, with real incidents in it. */
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
+import { expect, it } from 'vitest'
+import { accessKey, startService } from '../../support/service-process.ts'
+import { temporaryDirectory } from '../../support/temporary-directory.ts'
+import { waitFor } from '../../support/wait-for.ts'
+import { wholeLog } from '../import/importing.ts'
+
+const bin = fileURLToPath(new URL('../../../bin/incident-ledger', import.meta.url))
+
+it('a service with 890 real incidents verifies whole, and each of them by itself', async () => {
+  await using directory = await temporaryDirectory()
+  const file = (name: string) => join(directory.path, name)
+  await using service = await startService({ DATA_DIR: file('data') })
+  const run = (...args: readonly string[]) => answerOf(['--data-dir', file('data'), ...args], directory.path)
+  await writeFile(file('incidents.csv'), gunzipSync(await readFile(wholeLog)))
+  expect((await run('import', 'servicenow', file('incidents.csv'))).code).not.toBe(1)
+  const ledger = await run('export')
+  const lines = ledger.out.trimEnd().split('\n')
+  expect(ledger.err).toContain(`${lines.length} events exported`)
+
+  const note = async () => {
+    const answer = await fetch(`${service.url}/ledger/checkpoint`, { headers: { 'x-access-key': accessKey } })
+    return answer.ok ? answer.text() : ''
+  }
+  await waitFor(async () => Number((await note()).split('\n')[1]) === lines.length, {
+    describe: 'every event is signed',
+  })
+  await writeFile(file('note'), await note())
+  const keys = await fetch(`${service.url}/ledger/key`, { headers: { 'x-access-key': accessKey } })
+  const [key = ''] = (await keys.text()).split('\n')
+  await writeFile(file('access-key'), accessKey)
+  const asked = ['--url', service.url, '--access-key-file', file('access-key')]
+
+  const whole = await run('--json', 'verify', ...asked, '--key', key, '--known', file('note'))
+  expect(JSON.parse(whole.out)).toMatchObject({
+    verified: true,
+    events: lines.length,
+    streams: 890,
+    findings: [],
+  })
+
+  const { incidentId } = JSON.parse(lines[1_000] ?? '')
+  const bundle = await run('export', '--format', 'bundle', '--incident', incidentId, ...asked)
+  expect(bundle.err).toContain('1 incidents exported')
+  await writeFile(file('bundle.json'), bundle.out)
+  const ofIt = lines.map((line) => JSON.parse(line)).filter((event) => event.incidentId === incidentId)
+  const proved = await run('--json', 'verify', file('bundle.json'), '--key', key)
+  const { verified, events } = JSON.parse(proved.out)
+  expect(verified).toBe(true)
+  expect(events.map((event: { index: number }) => event.index)).toEqual(ofIt.map(({ index }) => index))
+  expect(events[0].fields.title).toEqual({ state: 'disclosed', value: ofIt[0].data.title })
+
+  const title = JSON.stringify(ofIt[0].data.title)
+  await writeFile(file('bundle.json'), bundle.out.replace(title, JSON.stringify('Nothing happened')))
+  expect(await run('verify', file('bundle.json'), '--key', key)).toMatchObject({
+    code: 4,
+    out: expect.stringContaining('the text of title is not the one that the event commits to'),
+  })
+  const proofs = await run('--json', 'log-proof', '--incident', incidentId, ...asked, '--out', file('proofs'))
+  expect(JSON.parse(proofs.out).files).toHaveLength(2 * ofIt.length)
+})
+
+function answerOf(
+  args: readonly string[],
+  cwd: string,
+): Promise<{ code: unknown; out: string; err: string }> {
+  return new Promise((resolve) => {
+    execFile(bin, args, { cwd, maxBuffer: 2 ** 28 }, (error, out, err) => {
+      resolve({ code: error ? (error.code ?? err) : 0, out, err })
+    })
+  })
+}
