@@ -19,6 +19,8 @@ function faultSentence(fault: LedgerFault): string {
       return 'the key would have expired already: --expires must lie in the future'
     case 'event-store-unavailable':
       return `the event store cannot be reached, or refuses writes (${fault.reason})`
+    case 'ledger-retired':
+      return `the ledger was moved, or is being moved, to ${fault.to}: connect to that event store`
     case 'outcome-unknown':
       return 'the event store did not say in time whether it took an event: run it again'
     case 'contended':

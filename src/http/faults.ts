@@ -47,6 +47,7 @@ function shown(fault: LedgerFault): Record<string, unknown> {
     case 'contended':
     case 'outcome-unknown':
     case 'event-store-unavailable':
+    case 'ledger-retired':
     case 'history-unreadable':
     case 'not-yet-reported':
     case 'access-key-not-found':

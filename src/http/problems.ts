@@ -251,6 +251,13 @@ export const problems = {
     description: 'Nothing was changed. Reads of current state may still work. Try again.',
     retryAfterSeconds: 2,
   },
+  'ledger-retired': {
+    status: 503,
+    title: 'The ledger was moved',
+    description:
+      'The ledger lives in another event store now, or is being moved there, and this process still has the old one. Nothing was changed. Try again: an operator is expected to connect the service to the new one.',
+    retryAfterSeconds: 30,
+  },
   overloaded: {
     status: 503,
     title: 'The service has more to do than it can',

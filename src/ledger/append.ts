@@ -17,7 +17,7 @@ const unsentAttempts = 4
  * A conflict is final even after an unknown attempt: the place of these events is taken by others, so an attempt still under way
  * must fail as well.
  * @returns the position of the last event.
- * @throws LedgerError `outcome-unknown`, `event-store-unavailable`.
+ * @throws LedgerError `outcome-unknown`, `event-store-unavailable`, `ledger-retired`.
  */
 export async function append(
   store: EventStore,
@@ -38,6 +38,9 @@ export async function append(
         return 'conflict'
       case 'refused':
         throw failure(maybeAppended, attempt.reason)
+      case 'retired':
+        if (maybeAppended) throw failure(true, 'the ledger was retired')
+        throw new LedgerError({ code: 'ledger-retired', to: attempt.to })
       case 'unsent':
         if (!maybeAppended && attempts >= unsentAttempts) throw failure(false, attempt.reason)
         break

@@ -15,6 +15,8 @@ export type LedgerFault =
   | { readonly code: 'outcome-unknown' }
   /** The event store cannot be reached, or refuses writes. Nothing was appended. */
   | { readonly code: 'event-store-unavailable'; readonly reason: string }
+  /** The ledger lives in another event store now, or is being moved there. Nothing was appended. */
+  | { readonly code: 'ledger-retired'; readonly to: string }
   /** The incident's history holds an event that this version cannot read. */
   | { readonly code: 'history-unreadable'; readonly stream: string; readonly revision: number }
   /** As of a moment before the incident was reported, or a revision it does not have. */

@@ -66,6 +66,8 @@ export type AppendAttempt =
   | { readonly outcome: 'conflict' }
   /** The store will not take it, now or later: nothing was appended by this attempt. */
   | { readonly outcome: 'refused'; readonly reason: string }
+  /** The ledger lives in another store now, or is being moved there: nothing was appended by this attempt. */
+  | { readonly outcome: 'retired'; readonly to: string }
   /** It was not sent. */
   | { readonly outcome: 'unsent'; readonly reason: string }
   /** It was sent, and no answer came. */

@@ -30,6 +30,7 @@ export interface Ledger {
   readonly readAt: ReadAt
   readonly entries: Entries
   readonly checkpoints: Checkpoints
+  readonly findCopied: FindCopied
   readonly keyring: Keyring
   /** Finishes what a crash left undone of an erasure: removes the keys that it gave up, where they are still there. Throws LedgerError. */
   readonly completeErasure: (keyIds: readonly string[]) => Promise<void>
@@ -195,6 +196,16 @@ export type RewrapKeys = (options: {
 
 /** The event at exactly this position of $all, or undefined where there is none. Throws `event-store-unavailable`. */
 export type ReadAt = (position: LedgerPosition) => Promise<LedgerRecord | undefined>
+
+/**
+ * Where in this event store the event is that has this index in the ledger, where the ledger was copied here from another one: positions
+ * differ from store to store, indexes do not. Undefined where this is no copy, or has another event at the index. Reads the ledger from its
+ * beginning, tens of thousands of events a second. Throws `event-store-unavailable`, and what the signal aborts with.
+ */
+export type FindCopied = (
+  place: { readonly index: number; readonly eventId: string },
+  signal: AbortSignal,
+) => Promise<LedgerPosition | undefined>
 
 /** Who may open the service. Every command throws LedgerError. */
 export interface AccessKeyRegister {

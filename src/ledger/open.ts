@@ -8,7 +8,9 @@ import { openDataKeys } from './data-keys.ts'
 import { openEntries } from './entries.ts'
 import { LedgerError } from './errors.ts'
 import type { EventStore } from './event-store.ts'
+import { findCopied } from './find-copied.ts'
 import { beginOrResume, noteRotation } from './genesis.ts'
+import { guardedStore } from './guarded-store.ts'
 import { openIncidentHistory } from './history.ts'
 import { openImport } from './import.ts'
 import { openIncidentCommands } from './incident-commands.ts'
@@ -19,6 +21,7 @@ import { openPinBoard } from './pin.ts'
 import { openRewrapping } from './rewrap.ts'
 import { genesisStream } from './streams.ts'
 import { openSubscriptions } from './subscription.ts'
+import type { Tenure } from './tenure.ts'
 import { openVaults } from './vault.ts'
 
 export interface LedgerOptions {
@@ -58,7 +61,8 @@ export async function openLedger(
 }
 
 /** The ledger in a given store, which it closes with itself. */
-export async function openLedgerOn(store: EventStore, options: LedgerOptions): Promise<Ledger> {
+export async function openLedgerOn(unguarded: EventStore, options: LedgerOptions): Promise<Ledger> {
+  const store = guardedStore(unguarded)
   const { log, appendDeadlineMs = defaultAppendDeadlineMs, clock = Date.now, chainLowerBound } = options
   const keyring = openKeyring(options.secret)
   const vaults = openVaults(store, keyring, appendDeadlineMs)
@@ -68,7 +72,8 @@ export async function openLedgerOn(store: EventStore, options: LedgerOptions): P
   const pins = openPinBoard(store, appendDeadlineMs)
   const provisionalMs = appendDeadlineMs + clockSkewMs
   const terms = { keyring, clock, appendDeadlineMs }
-  const genesis = await beginOrResume(store, keyring, options.origin, appendDeadlineMs)
+  const genesis = await beginOrResume(unguarded, keyring, options.origin, appendDeadlineMs)
+  tellTenure(await store.tenure(appendDeadlineMs), log)
   const closing = new AbortController()
   const rewrapKeys = openRewrapping(store, vaults, log, closing.signal, appendDeadlineMs)
   if (options.keysAhead) keys.prepare()
@@ -87,6 +92,8 @@ export async function openLedgerOn(store: EventStore, options: LedgerOptions): P
     },
     entries: openEntries(store, log, closing.signal, appendDeadlineMs),
     checkpoints: openCheckpoints(store, genesis.origin, appendDeadlineMs),
+    findCopied: (place, signal) =>
+      findCopied(store, place, { log, signal, closing: closing.signal, timeoutMs: appendDeadlineMs }),
     keyring,
     completeErasure: (keyIds) => keys.erase(keyIds, performance.now() + appendDeadlineMs),
     rewrapKeys: async (options) => {
@@ -106,6 +113,34 @@ export async function openLedgerOn(store: EventStore, options: LedgerOptions): P
       closing.abort()
       await store.close()
     },
+  }
+}
+
+/** @throws Error of one line where what the store holds is not the ledger yet. */
+function tellTenure(tenure: Tenure, log: Pick<Logger, 'warn'>): void {
+  switch (tenure.state) {
+    case 'open':
+      return
+    case 'copying':
+      throw new Error(
+        `the event store holds a copy of the ledger at ${tenure.from} that is not complete: run the same incident-ledger copy again, it goes on where it stopped`,
+      )
+    case 'given-up':
+      throw new Error(
+        `the event store holds a copy of the ledger at ${tenure.from} that was given up: the ledger is still there`,
+      )
+    case 'retiring':
+      log.warn(
+        `the ledger is being moved to ${tenure.to}: this event store takes no commands until that is done or given up`,
+      )
+      return
+    case 'retired':
+      log.warn(
+        `the ledger was moved to ${tenure.to} at ${tenure.at}: this event store takes no commands any more, so connect to that one`,
+      )
+      return
+    default:
+      tenure satisfies never
   }
 }
 

@@ -136,6 +136,6 @@ function advancing(
   })
 }
 
-function isBeyond(a: LedgerPosition, b: LedgerPosition): boolean {
+export function isBeyond(a: LedgerPosition, b: LedgerPosition): boolean {
   return a.commit > b.commit || (a.commit === b.commit && a.prepare > b.prepare)
 }

@@ -157,6 +157,8 @@ function announcedAt(generation: number, index: string, commit: string, prepare:
   return { generation, index: Number(index), position: { commit: BigInt(commit), prepare: BigInt(prepare) } }
 }
 
+/** Or as far, at the place that the same event has in another event store, to which the ledger was copied. */
 function isFurther(a: Announced, b: Announced): boolean {
-  return a.generation > b.generation || (a.generation === b.generation && a.index > b.index)
+  if (a.generation !== b.generation) return a.generation > b.generation
+  return a.index > b.index || (a.index === b.index && comparePositions(a.position, b.position) !== 0)
 }

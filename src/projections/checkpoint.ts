@@ -3,7 +3,7 @@ import type pg from 'pg'
 import type { Logger } from 'pino'
 import { LedgerError } from '../ledger/errors.ts'
 import type { LedgerPosition, LedgerRecord } from '../ledger/event.ts'
-import type { ReadAt } from '../ledger/ledger.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import { ProjectorStopped } from './projector-stopped.ts'
 import { sql } from './sql.ts'
 
@@ -33,21 +33,25 @@ const longestRetryMs = 2_000
 export type ForeignStore = (checkpoint: Checkpoint, found: 'another event' | 'no event') => string
 
 /**
- * Holds a checkpoint against the event store: the event there must still be the same. Waits while the store cannot be reached.
+ * Holds a checkpoint against the event store: the event there must still be the same. Where it is not, but the ledger was copied to this
+ * store and has the same event at the same index, its position is the one that it has here. Waits while the store cannot be reached.
  *
+ * @returns the position of its event in this store; undefined where it has none. Another one than its own is for the caller to keep.
  * @throws ProjectorStopped where the store is another one, or was restored to an earlier time.
  */
 export async function verifyCheckpoint(
   checkpoint: Checkpoint,
-  readAt: ReadAt,
+  { readAt, findCopied }: Pick<Ledger, 'readAt' | 'findCopied'>,
   signal: AbortSignal,
   log: Logger,
   foreign: ForeignStore = foreignToReadModel,
-): Promise<void> {
-  const { position, eventId } = checkpoint
-  if (position === undefined) return
-  const found = await readPatiently(position, readAt, signal, log)
-  if (found?.id === eventId) return
+): Promise<LedgerPosition | undefined> {
+  const { index, position, eventId } = checkpoint
+  if (position === undefined || eventId === undefined) return undefined
+  const found = await patiently(() => readAt(position), signal, log)
+  if (found?.id === eventId) return position
+  const copied = await patiently(() => findCopied({ index, eventId }, signal), signal, log)
+  if (copied) return copied
   throw new ProjectorStopped(foreign(checkpoint, found ? 'another event' : 'no event'))
 }
 
@@ -88,6 +92,22 @@ export function movedOver(records: readonly LedgerRecord[], from: StoredCheckpoi
   return { ...from, index: from.index + records.length, position: last.position, eventId: last.id }
 }
 
+/** The event store is another one, to which the ledger was copied: there the checkpoint's event has this position. */
+export async function relocateCheckpoint(
+  client: pg.ClientBase,
+  name: string,
+  { index, eventId }: Checkpoint,
+  { commit, prepare }: LedgerPosition,
+): Promise<void> {
+  await client.query(sql('queries/relocate_checkpoint'), [
+    name,
+    index,
+    eventId,
+    String(commit),
+    String(prepare),
+  ])
+}
+
 /** True of the error with which the database refuses to move or announce a checkpoint that another moved. */
 export function isCheckpointMoved(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === checkpointMoved
@@ -100,11 +120,11 @@ interface CheckpointRow {
   readonly event_id: string | null
 }
 
-async function readPatiently(position: LedgerPosition, readAt: ReadAt, signal: AbortSignal, log: Logger) {
+async function patiently<T>(act: () => Promise<T>, signal: AbortSignal, log: Logger): Promise<T> {
   for (let retryMs = firstRetryMs; ; retryMs = Math.min(2 * retryMs, longestRetryMs)) {
     signal.throwIfAborted()
     try {
-      return await readAt(position)
+      return await act()
     } catch (error) {
       if (!(error instanceof LedgerError) || error.fault.code !== 'event-store-unavailable') throw error
       if (retryMs === firstRetryMs) log.warn({ err: error }, 'projecting waits for the event store')

@@ -1,7 +1,13 @@
 import { setInterval } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { IncidentId } from '../aggregates/incident/index.ts'
-import { isCheckpointMoved, movedOver, readCheckpoint, type StoredCheckpoint } from './checkpoint.ts'
+import {
+  isCheckpointMoved,
+  movedOver,
+  readCheckpoint,
+  relocateCheckpoint,
+  type StoredCheckpoint,
+} from './checkpoint.ts'
 import { projectionName, projectionVersion } from './database.ts'
 import { projectBatch } from './incident-projection.ts'
 import { incidentJson, type Standing } from './incident-rows.ts'
@@ -33,6 +39,8 @@ export function incidentProjection(options: IncidentProjectorOptions): Projectio
     name: projectionName,
     batchSize,
     checkpoint: ({ client }) => readCheckpoint(client, projectionName),
+    relocate: ({ client }, checkpoint, position) =>
+      relocateCheckpoint(client, projectionName, checkpoint, position),
     begin: (term) => begin(term, options),
   }
 }

@@ -30,7 +30,7 @@ export async function openReadModel(options: {
   readonly databaseUrl: string
   /** Absent: incidents are cached in the process that leads. */
   readonly redisUrl?: string | undefined
-  readonly ledger: Pick<Ledger, 'subscribe' | 'readAt' | 'completeErasure'>
+  readonly ledger: Pick<Ledger, 'subscribe' | 'readAt' | 'findCopied' | 'completeErasure'>
   readonly log: Logger
 }): Promise<ReadModel> {
   const { databaseUrl, redisUrl, ledger, log } = options

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
-import type { ReadAt, Subscribe } from '../ledger/ledger.ts'
+import type { LedgerPosition } from '../ledger/event.ts'
+import type { FindCopied, ReadAt, Subscribe } from '../ledger/ledger.ts'
 import { type Checkpoint, type ForeignStore, verifyCheckpoint } from './checkpoint.ts'
 import { lead, type Term } from './leadership.ts'
 import type { LedgerBatch } from './ledger-batch.ts'
@@ -13,6 +14,8 @@ export interface Projection<Batch = LedgerBatch> {
   readonly foreign?: ForeignStore
   /** The last event that it contains, as it was left by whoever led before. */
   readonly checkpoint: (term: Term) => Promise<Checkpoint>
+  /** The event store is another one, to which the ledger was copied: there the checkpoint's event has this position, from now on. */
+  readonly relocate: (term: Term, checkpoint: Checkpoint, position: LedgerPosition) => Promise<void>
   /** Begins a leader's work, after the checkpoint was found to be the store's. Its resources live as long as the term. */
   readonly begin: (term: Term) => Promise<Projecting<Batch>>
 }
@@ -32,6 +35,7 @@ export interface ProjectorOptions<Batch = LedgerBatch> {
   readonly ledger: {
     readonly subscribe: (options: Parameters<Subscribe>[0]) => AsyncIterable<Batch>
     readonly readAt: ReadAt
+    readonly findCopied: FindCopied
   }
   readonly signal: AbortSignal
   readonly log: Logger
@@ -50,8 +54,17 @@ export async function runProjector<Batch = LedgerBatch>(
 ): Promise<void> {
   const { ledger, log } = options
   await lead({ ...options, name: projection.name }, async (term) => {
-    const verify = (checkpoint: Checkpoint) =>
-      verifyCheckpoint(checkpoint, ledger.readAt, term.signal, log, projection.foreign)
+    /** Whether the checkpoint is where it says. */
+    const verify = async (checkpoint: Checkpoint) => {
+      const position = await verifyCheckpoint(checkpoint, ledger, term.signal, log, projection.foreign)
+      if (position === undefined || isSame(position, checkpoint.position)) return true
+      await projection.relocate(term, checkpoint, position)
+      log.info(
+        { projection: projection.name, index: checkpoint.index },
+        'found the place in the copied ledger, going on',
+      )
+      return false
+    }
     await verify(await projection.checkpoint(term))
     const projecting = await projection.begin(term)
 
@@ -66,10 +79,14 @@ export async function runProjector<Batch = LedgerBatch>(
     })
     for await (const batch of batches) {
       // The store that came back may be another, or an older copy.
-      if (reconnected) await verify(projecting.checkpoint())
+      if (reconnected && !(await verify(projecting.checkpoint()))) return
       reconnected = false
       if (!(await projecting.apply(batch))) return
     }
     term.signal.throwIfAborted()
   })
+}
+
+function isSame(a: LedgerPosition, b: LedgerPosition | undefined): boolean {
+  return a.commit === b?.commit && a.prepare === b.prepare
 }

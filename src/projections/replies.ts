@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { type Instant, instantOf } from '../aggregates/incident/index.ts'
+import type { LedgerPosition } from '../ledger/event.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { sql } from './sql.ts'
 
@@ -50,6 +51,16 @@ export async function moveReplies(
     eventId,
   ])
   return rowCount === 1
+}
+
+/** The event store is another one, to which the ledger was copied: there the checkpoint's event has this position. */
+export async function relocateReplies(
+  client: pg.ClientBase,
+  name: string,
+  { index, eventId }: Checkpoint,
+  { commit, prepare }: LedgerPosition,
+): Promise<void> {
+  await client.query(sql('queries/relocate_replies'), [name, index, eventId, String(commit), String(prepare)])
 }
 
 /** For a ledger that is not the one that the checkpoint is of. */

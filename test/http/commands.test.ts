@@ -198,6 +198,7 @@ test.each<[number, LedgerFault]>([
   [503, { code: 'contended' }],
   [503, { code: 'outcome-unknown' }],
   [503, { code: 'event-store-unavailable', reason: 'connect ECONNREFUSED 10.0.0.1:2113' }],
+  [503, { code: 'ledger-retired', to: 'esdb://ECONNREFUSED:2113' }],
   [500, { code: 'history-unreadable', stream: 'incident-1', revision: 3 }],
 ])('a fault of the ledger is a %i: $code', async (status, fault) => {
   const service = startService()

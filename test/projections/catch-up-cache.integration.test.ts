@@ -52,10 +52,11 @@ test.skipIf(isMissing('Redis'))(
 /** As an event store does it where the end is told when the last event was handed out already: by a batch of its own, without records. */
 function tellingTheEndApart(
   ledger: InMemoryLedger,
-): Pick<InMemoryLedger, 'subscribe' | 'readAt' | 'completeErasure'> {
+): Pick<InMemoryLedger, 'subscribe' | 'readAt' | 'findCopied' | 'completeErasure'> {
   return {
     readAt: ledger.readAt,
     completeErasure: ledger.completeErasure,
+    findCopied: ledger.findCopied,
     async *subscribe(options) {
       for await (const { records, caughtUp } of ledger.subscribe(options)) {
         yield { records, caughtUp: false }

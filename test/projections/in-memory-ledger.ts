@@ -9,13 +9,20 @@ export type Unplaced = LedgerRecord extends infer R
     : never
   : never
 
-export interface InMemoryLedger extends Pick<Ledger, 'subscribe' | 'readAt' | 'completeErasure'> {
+export interface InMemoryLedger
+  extends Pick<Ledger, 'subscribe' | 'readAt' | 'findCopied' | 'completeErasure'> {
   readonly records: readonly LedgerRecord[]
   readonly append: (...records: readonly Unplaced[]) => LedgerPosition
 }
 
-/** A ledger that keeps what it is given in memory, and hands it out as `Subscribe` and `ReadAt` promise. */
-export function inMemoryLedger(initial: readonly LedgerRecord[] = []): InMemoryLedger {
+/**
+ * A ledger that keeps what it is given in memory, and hands it out as `Subscribe` and `ReadAt` promise. `copied`: it was copied from
+ * another event store, so that `FindCopied` finds what it has.
+ */
+export function inMemoryLedger(
+  initial: readonly LedgerRecord[] = [],
+  { copied = false } = {},
+): InMemoryLedger {
   const records: LedgerRecord[] = [...initial]
   const arrivals = new EventTarget()
   const lastCommit = () => records.at(-1)?.position.commit ?? 0n
@@ -45,5 +52,9 @@ export function inMemoryLedger(initial: readonly LedgerRecord[] = []): InMemoryL
       }
     },
     readAt: async (position) => records.find((record) => record.position.commit === position.commit),
+    findCopied: async ({ index, eventId }) => {
+      const record = records[index]
+      return copied && record?.id === eventId ? record.position : undefined
+    },
   }
 }

@@ -82,7 +82,7 @@ test('a store that cannot be reached is waited for', async () => {
 })
 
 async function projectingFrom(
-  store: Pick<InMemoryLedger, 'subscribe' | 'readAt' | 'completeErasure'>,
+  store: Pick<InMemoryLedger, 'subscribe' | 'readAt' | 'findCopied' | 'completeErasure'>,
   signal: AbortSignal,
 ) {
   const readModel = await openReadModel({ databaseUrl: database.url, ledger: store, log })

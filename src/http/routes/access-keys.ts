@@ -65,6 +65,7 @@ const failures = [
   'contended',
   'outcome-unknown',
   'event-store-unavailable',
+  'ledger-retired',
   'history-unreadable',
 ] as const satisfies readonly ProblemSlug[]
 

@@ -44,6 +44,7 @@ const problems = [
   'contended',
   'outcome-unknown',
   'event-store-unavailable',
+  'ledger-retired',
   'history-unreadable',
 ] as const satisfies readonly ProblemSlug[]
 

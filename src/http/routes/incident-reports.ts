@@ -36,6 +36,7 @@ export function incidentReports(
         'contended',
         'outcome-unknown',
         'event-store-unavailable',
+        'ledger-retired',
         'history-unreadable',
       ],
     },

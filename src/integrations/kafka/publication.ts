@@ -55,6 +55,11 @@ export function publication(options: PublicationOptions): Projection {
       options.onPublished(session.position.index)
       return session.position
     },
+    /** Kafka hears of it with the next transaction; until then it is found again, at each start. */
+    async relocate(term, _, position) {
+      const session = sessions.get(term)
+      if (session) session.position = { ...session.position, position }
+    },
     async begin(term) {
       const session = sessions.get(term)
       if (session === undefined) throw new Error('a term begins with its checkpoint')

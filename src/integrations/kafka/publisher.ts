@@ -30,7 +30,7 @@ const lookAgainMs = 5_000
 export function openPublisher(options: {
   readonly settings: KafkaSettings
   readonly databaseUrl: string
-  readonly ledger: Pick<Ledger, 'subscribe' | 'readAt'> & {
+  readonly ledger: Pick<Ledger, 'subscribe' | 'readAt' | 'findCopied'> & {
     readonly history: Pick<IncidentHistory, 'events'>
   }
   readonly log: Logger

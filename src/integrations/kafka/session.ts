@@ -10,7 +10,8 @@ export interface Session {
   readonly transactions: Transactions
   readonly admin: Admin
   readonly topics: Topics
-  readonly position: Position
+  /** Moved only to where its event is in another event store. */
+  position: Position
   /** The offset after the position in its topic. */
   readonly end: bigint
   /** What the session's end waits for. */

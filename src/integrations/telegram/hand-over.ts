@@ -47,6 +47,7 @@ const passing: ReadonlySet<string> = new Set([
   'contended',
   'outcome-unknown',
   'event-store-unavailable',
+  'ledger-retired',
 ] satisfies LedgerError['fault']['code'][])
 
 const json = 'application/json'

@@ -16,7 +16,7 @@ import { takeUpdates } from './updates.ts'
 export interface TelegramOptions extends BotApiOptions {
   /** Messages of other chats are ignored. */
   readonly allowedChats: ReadonlySet<number>
-  readonly ledger: Pick<Ledger, 'incidents' | 'history' | 'subscribe' | 'readAt' | 'keyring'>
+  readonly ledger: Pick<Ledger, 'incidents' | 'history' | 'subscribe' | 'readAt' | 'findCopied' | 'keyring'>
   readonly queries: Pick<Queries, 'incident' | 'incidents'>
   /** Where the bot keeps how far it is in replying, and by which one process of many is elected. */
   readonly databaseUrl: string

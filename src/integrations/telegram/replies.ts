@@ -13,6 +13,7 @@ import {
   moveReplies,
   openReplies,
   type RepliesCheckpoint,
+  relocateReplies,
 } from '../../projections/replies.ts'
 import { isRefusal, reasonOf } from './bot-api.ts'
 import { type MessageRef, messageOf } from './identity.ts'
@@ -22,7 +23,7 @@ export interface RepliesOptions {
   /** Of the incidents whose reporters are to be told. */
   readonly origin: string
   readonly allowedChats: ReadonlySet<number>
-  readonly ledger: Pick<Ledger, 'history' | 'readAt'>
+  readonly ledger: Pick<Ledger, 'history' | 'readAt' | 'findCopied'>
   readonly linkTo: LinkTo
   readonly log: Logger
   /** Milliseconds since the Unix epoch. */
@@ -53,8 +54,10 @@ export function chatReplies(options: RepliesOptions): Projection {
     checkpoint: async ({ client, signal }) => {
       const found = await openReplies(client, name, clock())
       try {
-        await verifyCheckpoint(found, ledger.readAt, signal, log)
-        return found
+        const position = await verifyCheckpoint(found, ledger, signal, log)
+        if (position === undefined || position.commit === found.position?.commit) return found
+        await relocateReplies(client, name, found, position)
+        return openReplies(client, name, clock())
       } catch (error) {
         if (!(error instanceof ProjectorStopped)) throw error
         log.warn(
@@ -65,6 +68,7 @@ export function chatReplies(options: RepliesOptions): Projection {
         return openReplies(client, name, clock())
       }
     },
+    relocate: ({ client }, checkpoint, position) => relocateReplies(client, name, checkpoint, position),
     begin: (term) => begin(term, options),
   }
 }

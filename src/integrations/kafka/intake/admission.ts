@@ -37,4 +37,5 @@ const passing: ReadonlySet<string> = new Set([
   'contended',
   'outcome-unknown',
   'event-store-unavailable',
+  'ledger-retired',
 ] satisfies LedgerError['fault']['code'][])
