@@ -16,4 +16,4 @@ export const exitCodesHelp = `Exit codes:
   2    the command line or the configuration is wrong
   3    an import is through, but for rows that could not be taken
   4    what was to be verified is not what was signed; each finding says what is wrong
-  130  interrupted by Ctrl-C; an import or a verification goes on where it stopped when it is run again`
+  130  interrupted by Ctrl-C; an import, a copy or a verification goes on where it stopped when it is run again`

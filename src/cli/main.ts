@@ -36,6 +36,9 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
     const { rebuild } = await import('../projections/rebuild.ts')
     return rebuild(options)
   },
+  async loadCopy() {
+    return import('../ledger/copy/copy.ts')
+  },
   async runEventStoreNode(options, signal, onListening) {
     const { runEventStoreNode } = await import('../embedded/event-store/node.ts')
     return runEventStoreNode(options, signal, onListening)

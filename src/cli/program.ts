@@ -13,6 +13,7 @@ import {
 import { ConfigError } from '../config.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Runtime } from '../main.ts'
+import { type CopyCommandOptions, copy } from './copy.ts'
 import { eraseIncident } from './erase.ts'
 import { addEventStore } from './event-store.ts'
 import { type ExitCode, exitCode, exitCodesHelp } from './exit-code.ts'
@@ -43,6 +44,7 @@ export interface Surroundings {
   readonly openRepublication: (settings: Settings) => Promise<Republication>
   readonly rebuildReadModel: Parameters<typeof rebuild>[0]['rebuildReadModel']
   readonly configuredService: (settings: Settings) => ConfiguredService
+  readonly loadCopy: () => Promise<Pick<CopyCommandOptions, 'copyLedger' | 'giveUpCopy'>>
   readonly runEventStoreNode: Parameters<typeof addEventStore>[1]['runNode']
 }
 
@@ -125,6 +127,25 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
         signal,
         json: jsonOf(command),
       })
+    })
+
+  root
+    .command('copy')
+    .description('Move the ledger to another event store; every index, root and proof stays the same.')
+    .requiredOption('--from <url>', 'connection string of the event store that the ledger lives in')
+    .requiredOption('--to <url>', 'connection string of an empty event store')
+    .option('--cancel', 'give up a copy that is not complete, and open the source again')
+    .addHelpText(
+      'after',
+      examples(
+        "incident-ledger copy --from 'esdb://127.0.0.1:2114?tls=false' --to 'esdb://127.0.0.1:2113?tls=false'",
+      ),
+    )
+    .action(async (options: { from: string; to: string; cancel?: boolean }, command: Command) => {
+      const { from, to } = options
+      const operations = await surroundings.loadCopy()
+      const common = { from, to, signal, terminal, json: jsonOf(command) }
+      await copy({ ...operations, ...common, cancel: options.cancel === true })
     })
 
   root

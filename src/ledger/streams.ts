@@ -14,6 +14,9 @@ export const ledgerAndVaultPrefixes = [...ledgerPrefixes, vaultPrefix] as const
 export const genesisStream = 'ledger-genesis'
 /** The signed notes over the ledger, each of more events than the one before. */
 export const checkpointStream = 'ledger-checkpoints'
+const requestPrefix = 'request-'
+/** What is copied in the order of the store, each event at its own revision: the ledger, and what was decided and signed about it. */
+export const orderedPrefixes = [...ledgerPrefixes, requestPrefix, checkpointStream] as const
 
 export function incidentStream(id: IncidentId): string {
   return `${incidentPrefix}${id}`
@@ -25,7 +28,7 @@ export function accessKeyStream(id: AccessKeyId): string {
 
 /** Where the request with this id (of `requestId`) is pinned to what it was decided to mean. */
 export function requestStream(id: string): string {
-  return `request-${id}`
+  return `${requestPrefix}${id}`
 }
 
 /** Where the data keys with ids `<id>.<slot>` are. */
@@ -45,6 +48,10 @@ export function metadataStream(stream: string): string {
 
 export function isIncidentStream(stream: string): boolean {
   return stream.startsWith(incidentPrefix)
+}
+
+export function isLedgerStream(stream: string): boolean {
+  return ledgerPrefixes.some((prefix) => stream.startsWith(prefix))
 }
 
 /** The incident whose stream this is; undefined where what follows the prefix is no id. */

@@ -7,9 +7,13 @@ import { z } from 'zod'
  */
 export type Tenure =
   | { readonly state: 'open' }
-  | { readonly state: 'copying' | 'given-up'; readonly from: string }
-  | { readonly state: 'retiring'; readonly to: string; readonly retirement: string }
+  | { readonly state: 'copying'; readonly from: string; readonly copy: string }
+  | { readonly state: 'given-up'; readonly from: string; readonly copy: string }
+  | { readonly state: 'retiring'; readonly to: string; readonly copy: string; readonly retirement: string }
   | { readonly state: 'retired'; readonly to: string; readonly retirement: string; readonly at: string }
+
+/** Of the first event. */
+export const beginningType = 'LedgerBegun'
 
 export const tenureTypes = {
   copyBegun: 'LedgerCopyBegun',
@@ -21,14 +25,14 @@ export const tenureTypes = {
 } as const
 
 /**
- * `from`, `to`: the other store, without credentials. `retirement`: the id of the source's LedgerRetiring, which ties both sides together.
- * Times are ISO 8601, in UTC.
+ * `from`, `to`: the other store, without credentials. `copy`: the id of the copy's LedgerCopyBegun, and `retirement` of the source's
+ * LedgerRetiring, which tie both sides together. Times are ISO 8601, in UTC.
  */
 const said = {
   [tenureTypes.copyBegun]: z.object({ from: z.string(), at: z.string() }),
   [tenureTypes.copyGivenUp]: z.object({ at: z.string() }),
   [tenureTypes.copied]: z.object({ from: z.string(), retirement: z.string(), at: z.string() }),
-  [tenureTypes.retiring]: z.object({ to: z.string(), at: z.string() }),
+  [tenureTypes.retiring]: z.object({ to: z.string(), copy: z.string(), at: z.string() }),
   [tenureTypes.retirementWithdrawn]: z.object({ at: z.string() }),
   [tenureTypes.retired]: z.object({ to: z.string(), retirement: z.string(), at: z.string() }),
 }
@@ -49,11 +53,13 @@ export function tenureOf(events: readonly GenesisEvent[]): Tenure {
       const { type, id } = event
       switch (type) {
         case tenureTypes.copyBegun:
-          return { state: 'copying', from: read(type, event).from }
+          return { state: 'copying', from: read(type, event).from, copy: id }
         case tenureTypes.copyGivenUp:
-          return before.state === 'copying' ? { state: 'given-up', from: before.from } : before
+          return before.state === 'copying'
+            ? { state: 'given-up', from: before.from, copy: before.copy }
+            : before
         case tenureTypes.retiring:
-          return { state: 'retiring', to: read(type, event).to, retirement: id }
+          return { state: 'retiring', ...read(type, event), retirement: id }
         case tenureTypes.retired:
           return { state: 'retired', ...read(type, event) }
         case tenureTypes.copied:

@@ -21,6 +21,7 @@ const commands = [
   'import servicenow',
   'import ndjson',
   'rebuild',
+  'copy',
   'republish',
   'replay',
   'erase',
@@ -75,6 +76,7 @@ describe('a command line that is wrong ends with 2 and says why', () => {
     [['log-proof', '--out', 'x'], 'one of the two'],
     [['log-proof', 'bundle.json'], "required option '--out"],
     [['log-proof', 'bundle.json', '--out', 'x', '--revision', '-1'], 'whole number'],
+    [['copy', '--from', 'esdb://127.0.0.1:1?tls=false'], "required option '--to"],
     [['republish'], 'KAFKA_BROKERS is not set'],
   ])('%j', async (args, reason) => {
     const { code, out, err } = await run(...args)
