@@ -69,10 +69,11 @@ const systemFree = '^[^$]'
 /** Nothing is sent before it is needed. Throws where `url` is no connection string. */
 export function openRawStore(url: string): RawStore {
   const shared = shareClient(url)
+  const place = placeOf(url)
   let appending: Appending | undefined
   return {
     readAll: ({ after, prefixes, maxCount }) =>
-      patiently(async () => {
+      patiently(place, async () => {
         // Forwards a read begins with the event at the position itself.
         const events = await collected(
           shared.current(),
@@ -81,11 +82,11 @@ export function openRawStore(url: string): RawStore {
         return events.filter(({ position }) => !after || isBeyond(position, after)).slice(0, maxCount)
       }),
     firstOfAny: () =>
-      patiently(async () => {
+      patiently(place, async () => {
         const request = allRequest({ after: undefined, maxCount: 1, filter: { regex: systemFree } })
         return (await collected(shared.current(), request)).at(0)
       }),
-    readStream: (stream) => patiently(() => collected(shared.current(), streamRequest(stream))),
+    readStream: (stream) => patiently(place, () => collected(shared.current(), streamRequest(stream))),
     append: async (stream, events, expectedRevision) => {
       let maybeAppended = false
       for (let attempt = 1; ; attempt += 1) {
@@ -93,20 +94,13 @@ export function openRawStore(url: string): RawStore {
           appending ??= await openAppending(shared.current())
           return await appending.append(stream, events, expectedRevision)
         } catch (error) {
-          if (error instanceof Refused)
-            throw new LedgerError(
-              { code: 'event-store-unavailable', reason: error.message },
-              { cause: error },
-            )
+          if (error instanceof Refused) throw unavailable(place, error)
           appending?.close()
           maybeAppended ||= appending !== undefined
           appending = undefined
           if (attempt === attempts) {
-            const reason = reasonOf(error)
-            throw new LedgerError(
-              maybeAppended ? { code: 'outcome-unknown' } : { code: 'event-store-unavailable', reason },
-              { cause: error },
-            )
+            if (maybeAppended) throw new LedgerError({ code: 'outcome-unknown' }, { cause: error })
+            throw unavailable(place, error)
           }
           await pause(firstPauseMs * 2 ** attempt)
         }
@@ -125,13 +119,18 @@ export function placeOf(url: string): string {
   return `${scheme}${hosts}`
 }
 
-async function patiently<T>(act: () => Promise<T>): Promise<T> {
+function unavailable(place: string, error: unknown): LedgerError {
+  const reason = `${place}: ${reasonOf(error)}`
+  return new LedgerError({ code: 'event-store-unavailable', reason }, { cause: error })
+}
+
+async function patiently<T>(place: string, act: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await act()
     } catch (error) {
       if (attempt === attempts) {
-        throw new LedgerError({ code: 'event-store-unavailable', reason: reasonOf(error) }, { cause: error })
+        throw unavailable(place, error)
       }
       await pause(firstPauseMs * 2 ** attempt)
     }

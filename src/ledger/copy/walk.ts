@@ -61,13 +61,15 @@ export function openWalk(
           if (!there) fresh.push(event)
           else if (!isSame(there, event)) throw new Error(differs(there, event))
         }
+        passed += page.length - fresh.length
+        onEvents(passed)
         for (const group of neighbours(fresh)) {
           signal.throwIfAborted()
           await appendGroup(group)
+          passed += group.length
+          onEvents(passed)
         }
         after = page.at(-1)?.position ?? after
-        passed += page.length
-        onEvents(passed)
         if (page.length === pageSize) continue
         const more = await nextFound()
         if (more) throw new Error(surplus(more))
