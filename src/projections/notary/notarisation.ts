@@ -65,6 +65,7 @@ export function notarisation(options: NotarisationOptions): Projection<EntryBatc
         ? found
         : moved(found, term, options)
     },
+    relocate: async (term) => void (await moved(await readTilesCheckpoint(term.client), term, options)),
     begin: (term) => begin(term, options),
   }
 }
@@ -75,7 +76,9 @@ async function isInPlace(
   { ledger, log }: NotarisationOptions,
 ): Promise<boolean> {
   try {
-    await verifyCheckpoint(found, ledger.readAt, signal, log)
+    // Whether it is a copy is for the tiles to say, which know every event.
+    const nowhereElse = async () => undefined
+    await verifyCheckpoint(found, { readAt: ledger.readAt, findCopied: nowhereElse }, signal, log)
     return true
   } catch (error) {
     if (error instanceof ProjectorStopped) return false

@@ -30,7 +30,7 @@ export interface NotaryHealth {
 
 export interface NotaryOptions {
   readonly databaseUrl: string
-  readonly ledger: Pick<Ledger, 'entries' | 'checkpoints' | 'readAt'>
+  readonly ledger: Pick<Ledger, 'entries' | 'checkpoints' | 'readAt' | 'findCopied'>
   /** As `openSigningKeys` takes them. */
   readonly keys: { readonly current: string; readonly previous: readonly string[] }
   /** Where the newest note is kept beside Postgres. */
@@ -75,7 +75,7 @@ export function openNotary({ databaseUrl, ledger, keys: given, noteFile, log }: 
       try {
         await runProjector(projection, {
           databaseUrl,
-          ledger: { subscribe, readAt: ledger.readAt },
+          ledger: { subscribe, readAt: ledger.readAt, findCopied: ledger.findCopied },
           signal,
           log,
           onState,

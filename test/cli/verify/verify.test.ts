@@ -38,6 +38,7 @@ async function run(args: readonly string[], interruption = new AbortController()
     openRuntime: notHere,
     openRepublication: notHere,
     rebuildReadModel: notHere,
+    loadCopy: notHere,
     runEventStoreNode: notHere,
   }
   const code = await runCommandLine(args, surroundings)

@@ -5,8 +5,9 @@ import { type InMemoryLedger, inMemoryLedger } from '../../projections/in-memory
 /** A ledger in memory that can also be asked for an incident's history, as the publisher does. */
 export function knownLedger(
   initial: readonly LedgerRecord[] = [],
+  options: Parameters<typeof inMemoryLedger>[1] = {},
 ): InMemoryLedger & { readonly history: Pick<IncidentHistory, 'events'> } {
-  const ledger = inMemoryLedger(initial)
+  const ledger = inMemoryLedger(initial, options)
   return {
     ...ledger,
     history: {

@@ -105,6 +105,24 @@ describe.skipIf(isMissing('Kafka') || isMissing('Postgres'))(
       expect(await place.events()).toBe(records.length)
     })
 
+    test('anew of what it published before the ledger was copied to another event store, where it goes on', async () => {
+      const place = await begin()
+      const more = busyHistory(5)
+      // In a store of its own each event has another place.
+      const moved = records.map((record) => {
+        const commit = record.position.commit + 7n
+        return { ...record, position: { commit, prepare: commit } }
+      })
+      const ledger = knownLedger(moved, { copied: true })
+      await using publisher = place.run(ledger)
+      await publisher.published(records.length - 1)
+      ledger.append(...more)
+      await publisher.published(records.length + more.length - 1)
+      const ids = (await place.received(records.length + more.length)).map(({ headers }) => headers.ce_id)
+      expect(new Set(ids).size).toBe(records.length + more.length)
+      expect(await place.events()).toBe(records.length + more.length)
+    })
+
     test('where the event store has lost what was published', async () => {
       const place = await begin()
       await using publisher = place.run(knownLedger(records.slice(0, 5)))
