@@ -1,5 +1,5 @@
 /**
- * `node bench/change.ts OTHER-CHECKOUT`: what a change costs. POST at this checkout beside POST at the other one, in rounds in turn; then the catch-up of
+ * `node bench/change.ts OTHER-CHECKOUT [CATCH-UPS]`: what a change costs. POST at this checkout beside POST at the other one, in rounds in turn; then the catch-up of
  * each, in turn. The other checkout needs its node_modules.
  */
 import { execFile } from 'node:child_process'
@@ -13,7 +13,7 @@ import { inRounds } from './rounds.ts'
 const [other] = process.argv.slice(2)
 if (other === undefined) throw new Error('name the folder of the other checkout')
 const folders = [fileURLToPath(new URL('..', import.meta.url)), resolve(other)] as const
-const catchUps = 3
+const catchUps = Number(process.argv[3] ?? 3)
 const connections = 64
 
 const report = {

@@ -1,10 +1,11 @@
 /** The ledger as auditors see it: an entry an event, in the ledger's order. */
 import type { Logger } from 'pino'
-import { type IncidentId, limits } from '../aggregates/incident/index.ts'
+import type { IncidentId } from '../aggregates/incident/index.ts'
 import { entryOf } from './entry.ts'
 import { LedgerError } from './errors.ts'
 import type { LedgerPosition } from './event.ts'
 import type { EventStore, StoredEvent } from './event-store.ts'
+import { mostEvents } from './incident-journal.ts'
 import type { Subscribe } from './ledger.ts'
 import { incidentStream, ledgerPrefixes } from './streams.ts'
 import { followed } from './subscription.ts'
@@ -44,7 +45,7 @@ export function openEntries(
       }
     },
     async ofIncident(id) {
-      const range = { maxCount: limits.eventsPerIncident }
+      const range = { maxCount: mostEvents }
       const events = await store.readStream(incidentStream(id), range, readTimeoutMs)
       if (events.length === 0) throw new LedgerError({ code: 'incident-not-found' })
       return events.map(ledgerEntry)

@@ -58,8 +58,8 @@ export interface Written {
   readonly position: LedgerPosition
 }
 
-/** A full incident may be erased, which is one event more. */
-const mostEvents = limits.eventsPerIncident + 1
+/** In the stream of an incident: a full one may be erased, which is one event more. */
+export const mostEvents = limits.eventsPerIncident + 1
 
 export function openIncidentJournal(
   store: EventStore,
