@@ -123,7 +123,7 @@ export const defaultLimits: HttpLimits = {
   timeoutCheckMs: 5_000,
   visibilityMs: 1_000,
   signingMs: 2_000,
-  provisionalMs: 11_000,
+  provisionalMs: 6_000,
   pageCacheBytes: 32 * 1024 * 1024,
   eventStreams: 256,
   eventRing: 4_096,
