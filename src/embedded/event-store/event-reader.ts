@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { describedBy, END_OF_STREAM, type RecordedEvent } from './events.ts'
+import { describedBy, END_OF_STREAM, type EventHead, type RecordedEvent } from './events.ts'
 import { keepNewest, type Retention } from './stream-metadata.ts'
 
 /** A stream as it is stored: what has been committed, nothing that is still on its way. */
@@ -19,6 +19,8 @@ export interface EventReader {
   stream(name: string): StoredStream | undefined
   /** Events after `position`, oldest first. */
   allForwards(position: number, limit?: number): RecordedEvent[]
+  /** As `allForwards`, without what the events hold, which is then not read from the file either. */
+  headsForwards(position: number): EventHead[]
   /** Events before `position`, newest first. */
   allBackwards(position: number, limit?: number): RecordedEvent[]
   /** Events from `from` to `to`, both inclusive, oldest first. */
@@ -40,6 +42,11 @@ export function createEventReader(database: DatabaseSync): EventReader {
       (SELECT max(revision) FROM event WHERE stream = stream.id) AS last_revision
     FROM stream WHERE name = ?`)
   const allForwards = prepareEvents(database, 'position > ? ORDER BY position')
+  const headsForwards = database.prepare(`
+    SELECT position, stream.name, event_type.name
+    FROM event CROSS JOIN stream ON stream.id = event.stream CROSS JOIN event_type ON event_type.id = event.type
+    WHERE position > ? ORDER BY position LIMIT ${PAGE_EVENTS}`)
+  headsForwards.setReturnArrays(true)
   const allBackwards = prepareEvents(database, 'position < ? ORDER BY position DESC')
   const streamForwards = prepareEvents(database, 'stream = ? AND revision BETWEEN ? AND ? ORDER BY revision')
   const streamBackwards = prepareEvents(
@@ -50,6 +57,13 @@ export function createEventReader(database: DatabaseSync): EventReader {
     lastPosition: () => Number(selectLast.get()?.last),
     stream: (name) => toStream(name, selectStream.get(name)),
     allForwards: (position, limit) => page(allForwards, [position], limit),
+    headsForwards: (position) => {
+      const rows: unknown[] = headsForwards.all(position)
+      return rows.map((row) => {
+        const [place, streamName, type] = row as [number, string, string] // the statement's own column list
+        return { position: place, streamName, type }
+      })
+    },
     allBackwards: (position, limit) => page(allBackwards, [position], limit),
     streamForwards: (id, from, to, limit) => page(streamForwards, [id, from, to], limit),
     streamBackwards: (id, from, to, limit) => page(streamBackwards, [id, from, to], limit),

@@ -15,6 +15,9 @@ export interface RecordedEvent extends ProposedEvent {
   readonly createdMs: number
 }
 
+/** What a filter asks of an event. */
+export type EventHead = Pick<RecordedEvent, 'position' | 'streamName' | 'type'>
+
 /**
  * Stands for the protocol's 2^63 − 1, which no JavaScript number can hold: the revision of a tombstone, and the
  * `$tb` of a soft-deleted stream.

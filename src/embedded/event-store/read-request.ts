@@ -1,5 +1,5 @@
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js'
-import { END_OF_STREAM, type RecordedEvent } from './events.ts'
+import { END_OF_STREAM, type EventHead } from './events.ts'
 import { compileLinearPattern } from './linear-pattern.ts'
 import { PatternRefused } from './pattern-syntax.ts'
 import type { UuidForm } from './read-messages.ts'
@@ -22,7 +22,7 @@ export interface ReadRequest {
 }
 
 export interface EventFilter {
-  matches(event: RecordedEvent): boolean
+  matches(event: EventHead): boolean
   /** At the latest after this many events considered, a subscriber is told how far it has come. */
   readonly checkpointInterval: number
 }

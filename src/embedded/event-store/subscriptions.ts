@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { EventLog } from './event-log.ts'
-import { firstReadable, isSoftDeleted, isTombstoned } from './event-reader.ts'
-import { END_OF_STREAM, type RecordedEvent } from './events.ts'
+import { type EventReader, firstReadable, isSoftDeleted, isTombstoned } from './event-reader.ts'
+import { END_OF_STREAM, type EventHead, type RecordedEvent } from './events.ts'
 import type { Send } from './message-runs.ts'
 import { isYoungEnough, resolve, StreamTombstoned } from './read-calls.ts'
 import {
@@ -21,6 +22,8 @@ import type { EventFilter, ReadRequest } from './read-request.ts'
 
 /** How many events one subscriber takes from memory before others have their turn. */
 const PAGE_EVENTS = 512
+/** Where a filter lets fewer through of what is stored, events are looked at before they are read. */
+const SPARSE_SHARE = 1 / 8
 
 /** Follows $all until the signal aborts, from after the starting position. */
 export async function followAll(
@@ -33,10 +36,12 @@ export async function followAll(
   let cursor = startAfter(request.from, tail.lastPosition)
   const checkpoints = countCheckpoints(request.filter, send)
   const liveness = announceLiveness(send)
+  let isSparse = false
   await send(encodeConfirmation(randomUUID()))
   while (!over.aborted) {
     const recent = tail.after(cursor, PAGE_EVENTS)
-    const events = recent ?? reader.allForwards(cursor)
+    const events: readonly EventHead[] =
+      recent ?? (isSparse ? reader.headsForwards(cursor) : reader.allForwards(cursor))
     if (events.length === 0 && liveness.isLive()) {
       await tail.next(undefined, over)
       continue
@@ -50,9 +55,12 @@ export async function followAll(
       await liveness.lost()
       await checkpoints?.tell(cursor)
     }
-    for (const event of events) {
-      cursor = event.position
-      if (request.filter?.matches(event) !== false) {
+    let matching = 0
+    for (const head of events) {
+      cursor = head.position
+      const event = request.filter?.matches(head) === false ? undefined : wholeOf(head, reader)
+      if (event !== undefined) {
+        matching += 1
         const message =
           recent === undefined || request.resolveLinks
             ? encodeReadEvent(resolve(reader, event, request), request.uuidForm)
@@ -63,7 +71,21 @@ export async function followAll(
       const waiting = checkpoints?.considered(cursor)
       if (waiting !== undefined) await waiting
     }
+    isSparse = matching < events.length * SPARSE_SHARE
+    // A filter that lets nothing through waits for nobody: others must have their turn all the same.
+    if (recent === undefined && matching === 0) await nextTurn()
   }
+}
+
+/** Undefined where it was removed since it was looked at. */
+function wholeOf(head: EventHead, reader: EventReader): RecordedEvent | undefined {
+  if (isWhole(head)) return head
+  const [found] = reader.allForwards(head.position - 1, 1)
+  return found?.position === head.position ? found : undefined
+}
+
+function isWhole(head: EventHead): head is RecordedEvent {
+  return 'data' in head
 }
 
 /** Follows one stream, which need not exist yet, until the signal aborts, from after the starting revision. */

@@ -106,6 +106,29 @@ describe('a subscription to $all', () => {
     expect(await take(subscription, 2)).toEqual(idsOf(wanted))
   })
 
+  test('finds the few events among many that its filter wants, each once, and then what comes', async () => {
+    const fromPosition = await lastPosition()
+    const type = newStream('rare')
+    const stream = newStream()
+    const wanted: string[] = []
+    for (const share of [600, 700, 40, 900]) {
+      await node.client.appendToStream(stream, someEvents(share))
+      const rare = someEvents(2, type)
+      await node.client.appendToStream(stream, rare)
+      wanted.push(...idsOf(rare))
+    }
+    const dense = someEvents(700, type)
+    await node.client.appendToStream(stream, dense)
+    wanted.push(...idsOf(dense))
+    const filter = eventTypeFilter({ prefixes: [type] })
+    const subscription = node.client.subscribeToAll({ fromPosition, filter })
+    const taken = take(subscription, wanted.length + 1)
+    await once(subscription, 'caughtUp')
+    const [live] = someEvents(1, type)
+    await node.client.appendToStream(stream, live ? [live] : [])
+    expect(await taken).toEqual([...wanted, live?.id])
+  })
+
   test('tells how far it has come, at every 32nd event considered', async () => {
     const fromPosition = await lastPosition()
     const checkpoints: Position[] = []
