@@ -4,10 +4,10 @@ import { append } from './append.ts'
 import type { EventStore } from './event-store.ts'
 import type { Keyring } from './ledger.ts'
 import { genesisStream, ledgerPrefixes } from './streams.ts'
+import { beginningType, mostGenesisEvents } from './tenure.ts'
 
 /** 1 was from before personal text was sealed. */
 const formatVersion = 2
-const genesisType = 'LedgerBegun'
 const secretType = 'LedgerSecretRotated'
 const purpose = 'genesis'
 
@@ -21,9 +21,6 @@ export type Genesis = z.output<typeof genesis>
 
 /** Tells the ledger's own secret from another one: `<version>.<MAC of the origin>`. */
 const secretCheck = z.object({ secretCheck: z.string() })
-
-/** Rotations are made by hand. */
-const mostEvents = 10_000
 
 /**
  * The beginning of the ledger that the store holds; made now where there is none. Of two who begin it at once, one does.
@@ -46,7 +43,7 @@ export async function noteRotation(
   timeoutMs: number,
 ): Promise<void> {
   for (;;) {
-    const events = await store.readStream(genesisStream, { maxCount: mostEvents }, timeoutMs)
+    const events = await store.readStream(genesisStream, { maxCount: mostGenesisEvents }, timeoutMs)
     if (keyring.isCurrent(newestCheck(events) ?? '')) return
     const data = { secretCheck: keyring.sign(purpose, origin) }
     const event = { id: randomUUID(), type: secretType, data, metadata: {} }
@@ -61,21 +58,18 @@ async function resume(
   keyring: Pick<Keyring, 'verify'>,
   timeoutMs: number,
 ): Promise<Genesis | undefined> {
-  const events = await store.readStream(genesisStream, { maxCount: mostEvents }, timeoutMs)
+  const events = await store.readStream(genesisStream, { maxCount: mostGenesisEvents }, timeoutMs)
   const [first] = events
   if (!first) return undefined
   const read = genesis.safeParse(first.data)
-  if (first.type !== genesisType || !read.success) {
+  if (first.type !== beginningType || !read.success) {
     throw new Error(`the event store's stream ${genesisStream} was not written by an incident ledger`)
   }
-  if (read.data.formatVersion < formatVersion) {
+  const { formatVersion: found } = read.data
+  if (found !== formatVersion) {
+    const age = found < formatVersion ? ' from before personal text was sealed,' : ''
     throw new Error(
-      `the event store holds a ledger from before personal text was sealed (format ${read.data.formatVersion}): this version reads and writes format ${formatVersion} only`,
-    )
-  }
-  if (read.data.formatVersion !== formatVersion) {
-    throw new Error(
-      `the event store holds a ledger of format ${read.data.formatVersion}; this version reads and writes format ${formatVersion} only`,
+      `the event store holds a ledger${age} of format ${found}; this version reads and writes format ${formatVersion} only`,
     )
   }
   const check = newestCheck(events)
@@ -102,7 +96,7 @@ async function begin(
   const origin = given ?? `incident-ledger/${randomUUID()}`
   const begun: Genesis = { formatVersion, origin, prefixes: [...ledgerPrefixes] }
   const data = { ...begun, secretCheck: keyring.sign(purpose, origin) }
-  const event = { id: randomUUID(), type: genesisType, data, metadata: {} }
+  const event = { id: randomUUID(), type: beginningType, data, metadata: {} }
   const appended = await append(store, genesisStream, [event], -1, performance.now() + timeoutMs)
   if (appended !== 'conflict') return begun
   const theirs = await resume(store, keyring, timeoutMs)
