@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { request, runLoad } from './load.ts'
 import { accessKey, type Running } from './processes.ts'
 import { inRounds } from './rounds.ts'
+import { report } from './sample-report.ts'
 
 const [other] = process.argv.slice(2)
 if (other === undefined) throw new Error('name the folder of the other checkout')
@@ -16,12 +17,6 @@ const folders = [fileURLToPath(new URL('..', import.meta.url)), resolve(other)] 
 const catchUps = Number(process.argv[3] ?? 3)
 const connections = 64
 
-const report = {
-  source: 'monitoring',
-  severity: 'high',
-  description: `Disk of db-1 is 96 % full. ${'The volume grew by 3 GiB in an hour. '.repeat(4)}`,
-  labels: { host: 'db-1', region: 'eu-west' },
-}
 const headers = { 'x-access-key': accessKey, 'content-type': 'application/json' }
 const post = request('POST', '/incidents', headers, JSON.stringify(report))
 

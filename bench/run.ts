@@ -13,6 +13,7 @@ import { measureCatchUp } from './catch-up.ts'
 import { request, runLoad } from './load.ts'
 import { accessKey, type Running, startBareFastify, startRedis, startService } from './processes.ts'
 import { type Comparison, type Contender, inRounds } from './rounds.ts'
+import { report } from './sample-report.ts'
 import { measureVisibility } from './visible.ts'
 
 const connections = 64
@@ -21,12 +22,6 @@ const writesPerSecond = 500
 const visibleMs = 8_000
 const warmUpMs = 3_000
 
-const report = {
-  source: 'monitoring',
-  severity: 'high',
-  description: `Disk of db-1 is 96 % full. ${'The volume grew by 3 GiB in an hour. '.repeat(4)}`,
-  labels: { host: 'db-1', region: 'eu-west' },
-}
 const keyed = { 'x-access-key': accessKey }
 const post = request(
   'POST',
