@@ -23,7 +23,8 @@ export interface SignedLogSeams {
 
 const plainText = 'text/plain; charset=utf-8'
 const year = 31_536_000
-const common = { tag: 'Audit' } as const
+/** Entries are the ledger carried away: who reads them is on record. */
+const common = { tag: 'Audit', audited: true } as const
 const unavailable = ['read-model-unavailable', 'query-timeout'] as const
 
 /** GET /ledger/…: the Merkle log over all events, as C2SP tlog-tiles gives it. */
