@@ -262,6 +262,7 @@ describe('the log', () => {
     await call(service, 'GET', '/events')
     await call(service, 'GET', '/incidents', undefined, { host: 'evil.example' })
     await call(service, 'GET', '/stats')
-    expect(service.lines.map(({ audit }) => audit)).toEqual([true, true, undefined])
+    await call(service, 'GET', '/ledger/tile/entries/000')
+    expect(service.lines.map(({ audit }) => audit)).toEqual([true, true, undefined, true])
   })
 })
