@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
+import { waitFor } from './wait-for.ts'
 
 export type TestDatabase = AsyncDisposable & {
   readonly url: string
@@ -14,7 +15,11 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   await administer(`CREATE DATABASE ${name}`)
   const url = new URL(serverUrl())
   url.pathname = `/${name}`
-  const drop = () => administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+  // Not while one of Postgres's own autovacuum workers is in it: those may be ended by a superuser only, and leave by themselves.
+  const drop = async () => {
+    const dropped = () => administer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`).then(() => true)
+    await waitFor(dropped, { describe: `the database ${name} is dropped` })
+  }
   return { url: url.href, drop, [Symbol.asyncDispose]: drop }
 }
 
