@@ -42,9 +42,15 @@ export interface SignedNote {
   readonly signatures: readonly NoteSignature[]
 }
 
-/** A note that is none, or a key that is none; the message says what is wrong with it. */
+/** A note that is none, or a key that is none, or a signature that does not hold; the message says what is wrong with it. */
 export class NoteError extends Error {
   override readonly name = 'NoteError'
+  readonly code: 'malformed' | 'signature'
+
+  constructor(message: string, code: NoteError['code'] = 'malformed') {
+    super(message)
+    this.code = code
+  }
 }
 
 /** @param seed 32 bytes, the Ed25519 private key of RFC 8032. */
@@ -110,6 +116,7 @@ export function verifiedSignatures(note: SignedNote, verifiers: readonly NoteVer
     if (!verifier.verifies(note.text, signature)) {
       throw new NoteError(
         `the signature by ${name}+${keyId.toString('hex')} does not hold: the note or it was altered`,
+        'signature',
       )
     }
     holding.add(verifier)

@@ -30,8 +30,7 @@ export function trustedNote(
     }
   } catch (error) {
     if (!(error instanceof NoteError)) throw error
-    const code = error.message.includes('does not hold') ? 'signature' : 'malformed'
-    return { code, message: `${name} is not to be trusted: ${error.message}` }
+    return { code: error.code, message: `${name} is not to be trusted: ${error.message}` }
   }
 }
 

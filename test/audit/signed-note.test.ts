@@ -13,6 +13,7 @@ import {
   verifiedSignatures,
 } from '../../src/audit/signed-note.ts'
 import { readTlogProof, tlogProofOf } from '../../src/audit/tlog-proof.ts'
+import { trustedNote } from '../../src/audit/trusted-note.ts'
 
 const signer = noteSigner('ledger.example/incidents', Buffer.alloc(32, 7))
 const text = 'ledger.example/incidents\n3\nXcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=\n'
@@ -34,7 +35,9 @@ test('what is signed verifies under the key that is published, and after no alte
   fc.assert(
     fc.property(fc.nat({ max: text.length - 2 }), (at) => {
       const altered = `${note.slice(0, at)}${note[at] === 'a' ? 'b' : 'a'}${note.slice(at + 1)}`
-      expect(() => verifiedSignatures(readNote(altered), [verifier])).toThrow('does not hold')
+      expect(() => verifiedSignatures(readNote(altered), [verifier])).toThrow(
+        expect.objectContaining({ name: 'NoteError', code: 'signature' }),
+      )
     }),
   )
 })
@@ -107,4 +110,11 @@ test('a proof file is read back as it was written', () => {
   )
   expect(() => readTlogProof(tlogProofOf(file).replace('index 2', 'index two'))).toThrow(NoteError)
   expect(() => readTlogProof('another file')).toThrow(NoteError)
+})
+
+test('what is wrong with a note is told by a code', () => {
+  const rootless = signNote('ledger.example/incidents\n3\nno root\n', [signer])
+  expect(trustedNote(rootless, [signer])).toMatchObject({ code: 'malformed' })
+  const altered = signNote(text, [signer]).replace('\n3\n', '\n4\n')
+  expect(trustedNote(altered, [signer])).toMatchObject({ code: 'signature' })
 })
