@@ -56,7 +56,12 @@ export function openCheckpoints(store: EventStore, origin: string, timeoutMs: nu
   }
 }
 
-function keptNote({ revision, type, data }: StoredEvent): KeptNote {
+/** What an event of the stream keeps. */
+export function keptNote({
+  revision,
+  type,
+  data,
+}: Pick<StoredEvent, 'revision' | 'type' | 'data'>): KeptNote {
   const read = checkpointData.safeParse(data)
   return { revision, note: type === checkpointType && read.success ? read.data.note : '' }
 }
