@@ -5,13 +5,14 @@
 import { isUtf8 } from 'node:buffer'
 import { type DigestTable, digestTable } from './digest-table.ts'
 import { eventName, type Finding, type FindingCode } from './finding.ts'
-import { readEntry } from './log-entry.ts'
+import { type LogEntry, readEntry } from './log-entry.ts'
 import { growingTree, type Hash, hashBytes, hashOfLeaf } from './merkle.ts'
 import { type Tile, tileHeight, tileWidth } from './tiles.ts'
 import type { TrustedNote } from './trusted-note.ts'
 
 /** Of one kind; the rest is counted. */
 export const mostFindings = 20
+const noHashes: Buffer = Buffer.alloc(0)
 
 export interface LogScan {
   /** Entries so far. */
@@ -24,11 +25,18 @@ export interface LogScan {
    * @param name what it is called in sentences.
    */
   readonly expect: (note: TrustedNote, name?: string) => void
+  /** That the entry with this index must be this one. `name`: of what proves it. One that the scan is past already is passed over. */
+  readonly expectEntry: (index: number, entry: Buffer, name: string) => void
   /**
-   * The next entries, at most to the end of a tile, with the hashes that the log's tile of level 0 has for them.
+   * The next entries, at most to the end of a tile, with the hashes that the log's tile of level 0 has for them; where it has none, or not
+   * so many, there is nothing to compare.
    * @returns the tiles of higher levels that are full now, with what they must hold.
    */
-  readonly add: (entries: readonly Buffer[], hashes: Buffer) => readonly ExpectedTile[]
+  readonly add: (entries: readonly Buffer[], hashes?: Buffer) => readonly ExpectedTile[]
+  /** Index of the first entry that makes another hash than the log's tile has. */
+  readonly firstMismatch: () => number | undefined
+  /** What stands at an index as the log serves it: for the sentence, where another event is there, or none any more. */
+  readonly recall: (index: number, entry: Buffer) => void
   /** What the tiles of higher levels must hold that are not full at the tree's end. */
   readonly partialTiles: () => readonly ExpectedTile[]
   readonly compare: (expected: ExpectedTile, served: Buffer) => void
@@ -72,6 +80,8 @@ export function logScan(from?: ScanState): LogScan {
   /** Index of its event, by event id. */
   const ids: DigestTable = digestTable(from?.ids)
   const expected = new Map<number, { note: TrustedNote; name: string }[]>()
+  const proven = new Map<number, { entry: Buffer; name: string }>()
+  const servedEntries = new Map<number, Buffer>()
   const found = findingList()
   const mismatches: Mismatch[] = []
   let mismatched = 0
@@ -96,18 +106,18 @@ export function logScan(from?: ScanState): LogScan {
     if (!waiting) return
     expected.delete(size)
     const root = made.root()
+    const met = waiting.filter(({ note }) => note.checkpoint.root.equals(root))
     for (const { note, name } of waiting) {
-      if (note.checkpoint.root.equals(root)) {
-        notesMet += 1
-        // What was signed of a shorter tree, and is not a beginning of this one, is of another.
-        for (const other of unmet) found.add(forkOf(other, size))
-        unmet = []
-        metUpTo = size
-      } else {
-        unmet.push({ note, name, root })
-        if (served?.root().equals(note.checkpoint.root)) servedMetUpTo = size
-      }
+      if (note.checkpoint.root.equals(root)) continue
+      unmet.push({ note, name, root })
+      if (served?.root().equals(note.checkpoint.root)) servedMetUpTo = size
     }
+    if (met.length === 0) return
+    notesMet += met.length
+    metUpTo = size
+    // What was signed of a tree of this size or a shorter one, and is not a beginning of this one, is of another.
+    for (const other of unmet) found.add(forkOf(other, size))
+    unmet = []
   }
 
   function check(text: string, index: number) {
@@ -144,10 +154,13 @@ export function logScan(from?: ScanState): LogScan {
     return entry
   }
 
-  function take(entry: Buffer, hash: Hash): readonly ExpectedTile[] {
+  function take(entry: Buffer, given: Hash): readonly ExpectedTile[] {
     const index = made.size()
     const leaf = hashOfLeaf(entry)
     const read = check(isUtf8(entry) ? entry.toString('utf8') : '', index)
+    const known = proven.get(index)
+    if (known && !known.entry.equals(entry)) found.add(replacedFinding(index, read, leaf, known))
+    const hash = given.length === 0 ? leaf : given
     if (!leaf.equals(hash)) {
       served ??= growingTree(made.size(), made.peaks())
       mismatched += 1
@@ -195,7 +208,10 @@ export function logScan(from?: ScanState): LogScan {
   function concluded(): readonly Finding[] {
     const conclusion = findingList(found.all())
     for (const mismatch of mismatches) {
-      conclusion.add(mismatchFinding(mismatch, mismatch.index < metUpTo, mismatch.index < servedMetUpTo))
+      const { index, served: hash } = mismatch
+      const entry = servedEntries.get(index)
+      const was = entry && hashOfLeaf(entry).equals(hash) ? entry : undefined
+      conclusion.add(mismatchFinding({ ...mismatch, was }, index < metUpTo, index < servedMetUpTo))
     }
     if (mismatched > mismatches.length) {
       const first = mismatches[0]?.index
@@ -207,7 +223,10 @@ export function logScan(from?: ScanState): LogScan {
     const [first] = unmet
     if (first) conclusion.add(unmetFinding(first, metUpTo, unmet.length))
     const [promised, ...others] = [...expected.values()].flat()
-    if (promised) conclusion.add(shortenedFinding(promised, made.size(), others.length))
+    if (promised) {
+      const lost = proven.get(made.size())?.entry ?? servedEntries.get(made.size())
+      conclusion.add(shortenedFinding(promised, made.size(), others.length, lost))
+    }
     return conclusion.all()
   }
 
@@ -216,7 +235,10 @@ export function logScan(from?: ScanState): LogScan {
     streams: streams.size,
     root: made.root,
     expect,
-    add: (entries, hashes) => entries.flatMap((entry, place) => take(entry, slice(hashes, place))),
+    expectEntry: (index, entry, name) => void (index >= made.size() && proven.set(index, { entry, name })),
+    add: (entries, hashes = noHashes) => entries.flatMap((entry, place) => take(entry, slice(hashes, place))),
+    firstMismatch: () => mismatches[0]?.index,
+    recall: (index, entry) => void servedEntries.set(index, entry),
     partialTiles: () =>
       levels.flatMap((bytes, place) => {
         const width = bytes.length / hashBytes
@@ -241,7 +263,7 @@ export function logScan(from?: ScanState): LogScan {
 }
 
 function mismatchFinding(
-  { index, stream, revision, made, served }: Mismatch,
+  { index, stream, revision, made, served, was }: Mismatch & { readonly was: Buffer | undefined },
   madeIsSigned: boolean,
   servedIsSigned: boolean,
 ): Finding {
@@ -261,7 +283,27 @@ function mismatchFinding(
     }
   }
   const which = servedIsSigned ? ', which is the one that was signed: the event was altered' : ''
-  return { code: 'entry', ...where, message: `${name}: ${hashes}${which}` }
+  const instead = was ? `; the log served ${entryName(index, was)} there` : ''
+  return { code: 'entry', ...where, message: `${name}: ${hashes}${which}${instead}` }
+}
+
+function replacedFinding(
+  index: number,
+  found: LogEntry | undefined,
+  leaf: Hash,
+  { entry, name }: { readonly entry: Buffer; readonly name: string },
+): Finding {
+  return {
+    code: 'entry',
+    index,
+    ...(found && { stream: found.stream, revision: found.revision }),
+    message: `${eventName(index, found)}: its entry has the leaf hash ${leaf.toString('base64')}, but ${name} proves ${entryName(index, entry)} there, with ${hashOfLeaf(entry).toString('base64')}: the event was altered`,
+  }
+}
+
+function entryName(index: number, entry: Buffer): string {
+  const read = readEntry(entry.toString('utf8'))
+  return read ? `${eventName(index, read)}, id ${read.id}` : eventName(index)
 }
 
 function forkOf(
@@ -284,10 +326,11 @@ function unmetFinding(
   const { size, root: signed } = note.checkpoint
   const others = count === 1 ? '' : `; ${count - 1} notes after it are not met either`
   const before = metUpTo === 0 ? 'no note before it is met' : `the note with ${metUpTo} events is met`
+  const alone = count === 1 ? ', or that note alone is of another history' : ''
   return {
     code: 'fork',
     index: metUpTo,
-    message: `the log is not the one that was signed: its first ${size} events make the root ${root.toString('base64')}, but ${name} signed by ${signers(note)} has ${signed.toString('base64')}; ${before}, so the first event that differs is one of ${metUpTo} to ${Math.max(size - 1, 0)}${others}`,
+    message: `the log is not the one that was signed: its first ${size} events make the root ${root.toString('base64')}, but ${name} signed by ${signers(note)} has ${signed.toString('base64')}; ${before}, so the first event that differs is one of ${metUpTo} to ${Math.max(size - 1, 0)}${alone}${others}`,
   }
 }
 
@@ -295,12 +338,14 @@ function shortenedFinding(
   { note, name }: { note: TrustedNote; name: string },
   size: number,
   others: number,
+  lost: Buffer | undefined,
 ): Finding {
+  const first = lost ? `; what is not there any more is ${entryName(size, lost)}` : ''
   const more = others === 0 ? '' : `, as do ${others} more notes`
   return {
     code: 'shortened',
     index: size,
-    message: `${name} signed by ${signers(note)} promises ${note.checkpoint.size} events${more}, but the log has ${size}: those from event ${size} on were cut off`,
+    message: `${name} signed by ${signers(note)} promises ${note.checkpoint.size} events${more}, but the log has ${size}: those from event ${size} on were cut off, or others before them removed${first}`,
   }
 }
 

@@ -1,7 +1,9 @@
 /** Verifies a log that is served as files (C2SP tlog-tiles): every entry, tile and note of it. Where the files come from is for others to say. */
 import type { Finding } from './finding.ts'
+import { expectKnown } from './known.ts'
 import { type ExpectedTile, logScan, type ScanState } from './log-scan.ts'
 import { type Hash, hashBytes, provesConsistency } from './merkle.ts'
+import { type ListedNote, noteList } from './note-list.ts'
 import type { NoteVerifier } from './signed-note.ts'
 import { entriesOf, tileWidth } from './tiles.ts'
 import { isTrusted, type TrustedNote, trustedNote } from './trusted-note.ts'
@@ -10,8 +12,8 @@ import { isTrusted, type TrustedNote, trustedNote } from './trusted-note.ts'
 export interface LogFiles {
   /** The newest signed note. */
   readonly checkpoint: () => Promise<string | undefined>
-  /** Every note ever signed, by size, in pages. The size is null of what the log keeps among them and is none. */
-  readonly notes: () => AsyncIterable<readonly { readonly size: number | null; readonly note: string }[]>
+  /** Every note ever signed, by size, in pages. */
+  readonly notes: () => AsyncIterable<readonly ListedNote[]>
   readonly entries: (index: number, width: number) => Promise<Buffer | undefined>
   readonly tile: (level: number, index: number, width: number) => Promise<Buffer | undefined>
   readonly consistency: (from: number, to: number) => Promise<readonly Hash[] | undefined>
@@ -20,7 +22,7 @@ export interface LogFiles {
 export interface LogVerificationOptions {
   readonly files: LogFiles
   readonly verifiers: readonly NoteVerifier[]
-  /** Kept from before: the log must still be the one that it is of. */
+  /** Notes and bundles kept from before: the log must still be the one that they are of. */
   readonly known?: readonly string[]
   /** Of a verification that was interrupted. */
   readonly from?: ScanState | undefined
@@ -59,16 +61,8 @@ export async function verifyLog({
   const scan = logScan(isResumable ? from : undefined)
   scan.expect(read, 'the newest note')
 
-  const kept = known.flatMap((text, place): TrustedNote[] => {
-    const note = trustedNote(text, verifiers, known.length > 1 ? `known note ${place + 1}` : 'the known note')
-    if (!isTrusted(note)) scan.report(note)
-    else if (note.checkpoint.origin !== origin) scan.report(otherLog(note, origin, 'the known note'))
-    else return [note]
-    return []
-  })
-  for (const note of kept) if (note.checkpoint.size >= scan.size()) scan.expect(note, 'the known note')
-
-  const signed = expectations(files.notes(), verifiers, scan, { origin, size })
+  const kept = expectKnown(known, verifiers, scan, origin)
+  const signed = noteList(files.notes(), verifiers, scan, { origin, size })
   await scanEntries()
   await signed.upTo(Number.POSITIVE_INFINITY)
   if (scan.size() === size) {
@@ -150,90 +144,12 @@ export async function verifyLog({
   }
 }
 
-/** Hands the scan each note before it is past it. Those below where an interrupted scan goes on were met before. */
-function expectations(
-  pages: ReturnType<LogFiles['notes']>,
-  verifiers: readonly NoteVerifier[],
-  scan: ReturnType<typeof logScan>,
-  newest: { readonly origin: string; readonly size: number },
-) {
-  const begun = scan.size()
-  const notes = flattened(pages)
-  let next: { readonly size: number; readonly note: string } | undefined
-  let place = -1
-  let isEnd = false
-  let after = -1
-
-  return {
-    async upTo(size: number) {
-      while (!isEnd) {
-        next ??= await following()
-        if (next === undefined || next.size > size) return
-        take(next)
-        next = undefined
-      }
-    },
-  }
-
-  async function following() {
-    for (;;) {
-      const { value, done } = await notes.next()
-      if (done || value === undefined) break
-      const { size, note } = value
-      place += 1
-      if (size !== null) return { size, note }
-      scan.report({ code: 'malformed', message: `number ${place} in the log's list of notes is no note` })
-    }
-    isEnd = true
-    return undefined
-  }
-
-  function take({ size, note }: { readonly size: number; readonly note: string }) {
-    const name = `the note with ${size} events`
-    if (size < after) {
-      const message = `${name} is listed after the one with ${after}: the log's list of notes is not in order`
-      return scan.report({ code: 'malformed', message })
-    }
-    after = size
-    // Signed since the verification began.
-    if (size > newest.size) return
-    const read = trustedNote(note, verifiers, name)
-    if (!isTrusted(read)) return scan.report({ ...read, index: Math.max(size - 1, 0) })
-    if (read.checkpoint.origin !== newest.origin) return scan.report(otherLog(read, newest.origin, name))
-    if (read.checkpoint.size !== size) {
-      return scan.report({
-        code: 'malformed',
-        message: `${name}, as the log lists it, is one with ${read.checkpoint.size}`,
-      })
-    }
-    if (size >= scan.size()) scan.expect(read, name)
-    else if (size > begun) {
-      scan.report({
-        code: 'missing',
-        message: `${name} could not be compared: the log ended before its list did`,
-      })
-    }
-  }
-}
-
-async function* flattened<Item>(pages: AsyncIterable<readonly Item[]>): AsyncGenerator<Item, undefined> {
-  for await (const page of pages) yield* page
-  return undefined
-}
-
 function readEntries(bundle: Buffer): Buffer[] | undefined {
   try {
     return entriesOf(bundle)
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error
-  }
-}
-
-function otherLog({ checkpoint }: TrustedNote, origin: string, name: string): Finding {
-  return {
-    code: 'fork',
-    message: `${name} is of the log ${checkpoint.origin}, but this one is ${origin}`,
   }
 }
 
