@@ -3,19 +3,19 @@ import { readFile } from 'node:fs/promises'
 import type { ScanState } from '../../audit/log-scan.ts'
 import { type LogVerdict, verifyLog } from '../../audit/log-verification.ts'
 import { type NoteVerifier, noteVerifier } from '../../audit/signed-note.ts'
-import { type ExitCode, exitCode } from '../exit-code.ts'
+import type { ExitCode } from '../exit-code.ts'
 import { openProgress } from '../progress.ts'
 import { serviceClient } from '../service-client.ts'
-import { type Terminal, writeJson, writeTable } from '../terminal.ts'
-import { logOverHttp } from './log-over-http.ts'
+import type { Terminal } from '../terminal.ts'
+import { type LogService, logOverHttp } from './log-over-http.ts'
 import { type SavedScan, savedScan } from './saved-scan.ts'
-import { keyName, writeFindings } from './verdict.ts'
+import { tellLogVerdict } from './verdict.ts'
 
 export interface VerifyLogOptions {
   readonly url: URL
   /** None: those that the service names, which then vouches for itself. */
   readonly verifiers: readonly NoteVerifier[]
-  /** Files with notes kept from before. */
+  /** Files with notes or bundles kept from before. */
   readonly knownFiles: readonly string[]
   readonly accessKey: string | undefined
   /** Where the state of an interrupted verification is kept. */
@@ -36,7 +36,7 @@ export async function verifyLogAt(options: VerifyLogOptions): Promise<ExitCode> 
   const files = logOverHttp(serviceClient({ url, accessKey, signal }))
   const known = await Promise.all(knownFiles.map((file) => readFile(file, 'utf8')))
   const isGivenKeys = options.verifiers.length > 0
-  const verifiers = isGivenKeys ? options.verifiers : (await files.keys()).map((key) => noteVerifier(key))
+  const verifiers = isGivenKeys ? options.verifiers : await keysNamedBy(files)
   const saved = savedScan(stateFile, identity(url, verifiers))
   const from = await saved.load()
   if (from) terminal.err.write(`Going on after event ${from.size - 1}, where ${stateFile} says it stopped.\n`)
@@ -67,7 +67,19 @@ export async function verifyLogAt(options: VerifyLogOptions): Promise<ExitCode> 
   }
   progress.stop()
   await saved.remove()
-  return told(verdict, isGivenKeys, { terminal, json, url })
+  return tellLogVerdict(verdict, {
+    type: 'log',
+    name: `The log at ${url.href}`,
+    what: 'every event, tile and note of it',
+    isGivenKeys,
+    terminal,
+    json,
+  })
+}
+
+/** The keys that a log names as its own. */
+export async function keysNamedBy(files: Pick<LogService, 'keys'>): Promise<readonly NoteVerifier[]> {
+  return (await files.keys()).map((key) => noteVerifier(key))
 }
 
 /** Saves where the scan is now and then, and when it stops. */
@@ -91,49 +103,6 @@ function keeperOf(saved: SavedScan) {
       return now.size
     },
   }
-}
-
-function told(
-  { note, events, streams, findings }: LogVerdict,
-  isGivenKeys: boolean,
-  { terminal, json, url }: Pick<VerifyLogOptions, 'terminal' | 'json' | 'url'>,
-): ExitCode {
-  const isVerified = findings.length === 0
-  const code = isVerified ? exitCode.done : exitCode.notVerified
-  const checkpoint = note?.checkpoint
-  const signedBy = (note?.signedBy ?? []).map(keyName)
-  const root = checkpoint?.root.toString('base64')
-  if (json) {
-    writeJson(terminal, {
-      type: 'log',
-      verified: isVerified,
-      checkpoint: checkpoint && { origin: checkpoint.origin, size: checkpoint.size, root },
-      signedBy,
-      keysGiven: isGivenKeys,
-      events,
-      streams,
-      findings,
-    })
-    return code
-  }
-  if (isVerified) {
-    terminal.out.write(
-      `The log at ${url.href} is the one that was signed: every event, tile and note of it\n`,
-    )
-    writeTable(terminal, [
-      ['log', checkpoint?.origin],
-      ['events', events],
-      ['streams', streams],
-      ['root', root],
-      ['signed by', signedBy.join(' and ')],
-    ])
-  } else writeFindings(`The log at ${url.href} is NOT what was signed:`, findings, terminal)
-  if (!isGivenKeys) {
-    terminal.out.write(
-      'No --key was given, so the keys are those that the log itself names: it could have signed another history for others.\n',
-    )
-  }
-  return code
 }
 
 /** What a state file is of: neither another log nor other keys go on from it. */

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { noteVerifier, readNote } from '../../../src/audit/signed-note.ts'
-import { runCommandLine, type Surroundings } from '../../../src/cli/program.ts'
 import { serveLog } from '../../audit/log-server.ts'
 import {
   bundleOfIncident,
@@ -17,7 +16,7 @@ import {
   uuid,
 } from '../../audit/sample-log.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
-import { recordedTerminal } from '../recorded-terminal.ts'
+import { runVerify } from './run-verify.ts'
 
 const events = sampleEvents(600, 50)
 const entries = events.map(entryText)
@@ -26,28 +25,6 @@ const sound = logOf(entries, { sizes })
 const incidentId = uuid('incident 3')
 const bundle = bundleOfIncident(sound, events, incidentId)
 const key = ['--key', signer.encoded]
-
-async function run(args: readonly string[], interruption = new AbortController().signal) {
-  const terminal = recordedTerminal()
-  const surroundings: Surroundings = {
-    terminal,
-    version: 'test',
-    interruption,
-    configuredService: () => ({ url: new URL('http://127.0.0.1:3003'), accessKey: 'the configured key' }),
-    serve: notHere,
-    openRuntime: notHere,
-    openRepublication: notHere,
-    rebuildReadModel: notHere,
-    loadCopy: notHere,
-    runEventStoreNode: notHere,
-  }
-  const code = await runCommandLine(args, surroundings)
-  return { code, ...terminal.said }
-}
-
-async function notHere(): Promise<never> {
-  throw new Error('verify needs nothing of a ledger of its own')
-}
 
 describe('verify BUNDLE', () => {
   it('shows what is proved, and says what is not', async () => {
@@ -58,13 +35,13 @@ describe('verify BUNDLE', () => {
       file,
       JSON.stringify({ ...bundle, events: [first, ...others.map((e) => ({ ...e, disclosures: {} }))] }),
     )
-    const { code, out } = await run(['verify', file, ...key])
+    const { code, out } = await runVerify(['verify', file, ...key])
     expect(code).toBe(0)
     expect(out).toContain(`Incident ${incidentId}: 12 events, revisions 0 to 11`)
     expect(out).toContain('title: "Disk 3 full"')
     expect(out).toContain('text: (sealed: its text is not in the bundle)')
     expect(out).toContain('Later events of this incident are not excluded')
-    expect(JSON.parse((await run(['verify', file, ...key, '--json'])).out)).toMatchObject({
+    expect(JSON.parse((await runVerify(['verify', file, ...key, '--json'])).out)).toMatchObject({
       type: 'bundle',
       verified: true,
       incidentId,
@@ -82,11 +59,11 @@ describe('verify BUNDLE', () => {
     await using directory = await temporaryDirectory()
     const file = join(directory.path, 'bundle.json')
     await writeFile(file, JSON.stringify(bundle).replace('Disk 3 full', 'Disk 3 fine'))
-    const { code, out } = await run(['verify', file, ...key])
+    const { code, out } = await runVerify(['verify', file, ...key])
     expect(code).toBe(4)
     expect(out).toContain('is NOT what the log holds')
     expect(out).toContain(`event 3 (incident-${incidentId}, revision 0): the text of title is not the one`)
-    expect(JSON.parse((await run(['verify', file, ...key, '--json'])).out)).toMatchObject({
+    expect(JSON.parse((await runVerify(['verify', file, ...key, '--json'])).out)).toMatchObject({
       verified: false,
       events: [],
       findings: [{ code: 'disclosure', index: 3, revision: 0 }],
@@ -94,7 +71,7 @@ describe('verify BUNDLE', () => {
   })
 
   it('ends with 1 where there is no such file', async () => {
-    expect(await run(['verify', '/nowhere/bundle.json', ...key])).toMatchObject({
+    expect(await runVerify(['verify', '/nowhere/bundle.json', ...key])).toMatchObject({
       code: 1,
       err: expect.stringContaining('/nowhere/bundle.json'),
     })
@@ -106,12 +83,12 @@ describe('verify --url', () => {
     await using server = await serveLog(sound, [signer.encoded])
     await using directory = await temporaryDirectory()
     const state = ['--state', join(directory.path, 'state')]
-    const { code, out, err } = await run(['verify', '--url', server.url.href, ...state])
+    const { code, out, err } = await runVerify(['verify', '--url', server.url.href, ...state])
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toMatch(/events +600$/m)
     expect(out).toContain('No --key was given')
     expect(new Set(server.asked.map(({ accessKey }) => accessKey))).toEqual(new Set(['the configured key']))
-    const json = await run(['verify', '--url', server.url.href, ...key, ...state, '--json'])
+    const json = await runVerify(['verify', '--url', server.url.href, ...key, ...state, '--json'])
     expect(JSON.parse(json.out)).toMatchObject({
       type: 'log',
       verified: true,
@@ -127,12 +104,12 @@ describe('verify --url', () => {
     await using server = await serveLog(sound, [signer.encoded], (_, nth) =>
       nth % 3 === 0 ? 503 : nth % 7 === 0 ? 'break' : undefined,
     )
-    expect(await run(['verify', '--url', server.url.href, ...key])).toMatchObject({ code: 0 })
+    expect(await runVerify(['verify', '--url', server.url.href, ...key])).toMatchObject({ code: 0 })
   })
 
   it('says what to do where the key does not open the ledger', async () => {
     await using server = await serveLog(sound, [signer.encoded], () => 403)
-    expect(await run(['verify', '--url', server.url.href, ...key])).toMatchObject({
+    expect(await runVerify(['verify', '--url', server.url.href, ...key])).toMatchObject({
       code: 1,
       err: expect.stringContaining('--access-key-file'),
     })
@@ -143,7 +120,9 @@ describe('verify --url', () => {
     await using directory = await temporaryDirectory()
     const file = join(directory.path, 'key')
     await writeFile(file, "an auditor's key\n")
-    expect(await run(['verify', '--url', server.url.href, ...key, '--access-key-file', file])).toMatchObject({
+    expect(
+      await runVerify(['verify', '--url', server.url.href, ...key, '--access-key-file', file]),
+    ).toMatchObject({
       code: 0,
     })
     expect(new Set(server.asked.map(({ accessKey }) => accessKey))).toEqual(new Set(["an auditor's key"]))
@@ -152,7 +131,7 @@ describe('verify --url', () => {
   it('ends with 4 and names the event', async () => {
     const served = entries.with(321, entries[321]?.replace('access-key', 'access-keq') ?? '')
     await using server = await serveLog(logOf(entries, { sizes, served }), [signer.encoded])
-    const { code, out } = await run(['verify', '--url', server.url.href, ...key])
+    const { code, out } = await runVerify(['verify', '--url', server.url.href, ...key])
     expect(code).toBe(4)
     expect(out).toContain(`event 321 (${events[321]?.stream}, revision 6)`)
   })
@@ -163,8 +142,8 @@ describe('verify --url', () => {
     const known = join(directory.path, 'note')
     await writeFile(known, signedNote(512, sound.root(512)))
     const args = ['verify', '--url', server.url.href, ...key]
-    expect(await run(args)).toMatchObject({ code: 0 })
-    const { code, out } = await run([...args, '--known', known])
+    expect(await runVerify(args)).toMatchObject({ code: 0 })
+    const { code, out } = await runVerify([...args, '--known', known])
     expect({ code, out }).toMatchObject({
       code: 4,
       out: expect.stringContaining('promises 512 events, but the log has 300'),
@@ -181,12 +160,12 @@ describe('verify --url', () => {
       return undefined
     })
     const args = ['verify', '--url', server.url.href, ...key, '--state', state]
-    const { code, err } = await run(args, interruption.signal)
+    const { code, err } = await runVerify(args, interruption.signal)
     expect({ code, err }).toMatchObject({ code: 130, err: expect.stringContaining(`state in ${state}`) })
     expect(await readFile(state, 'utf8')).toContain('incident-ledger/verification@1')
 
     const before = server.asked.length
-    const again = await run(args)
+    const again = await runVerify(args)
     expect(again).toMatchObject({ code: 0, err: expect.stringContaining('Going on after event 511') })
     expect(again.out).toMatch(/events +600$/m)
     const paths = server.asked.slice(before).map(({ path }) => path)
