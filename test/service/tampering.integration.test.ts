@@ -1,17 +1,23 @@
 /**
  * Someone with write access to the event store alters history in its file, as carefully as can be: with the checksums made again. Whatever
- * they do, the notary stops at its next start and says which event it is.
+ * they do, the notary stops at its next start, and `verify` tells, and both say which event it is.
  */
-import { cp, readFile, rm } from 'node:fs/promises'
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkpointText } from '../../src/audit/checkpoint.ts'
+import type { Finding } from '../../src/audit/finding.ts'
 import { noteSigner, signNote } from '../../src/audit/signed-note.ts'
 import { checksum } from '../../src/embedded/event-store/checksum.ts'
 import { openDatabase } from '../../src/embedded/event-store/database.ts'
-import { type ServiceProcess, startService } from '../support/service-process.ts'
-import { checkpointOver, type newestCheckpoint } from '../support/signed-ledger.ts'
+import { openLogFile } from '../../src/embedded/event-store/log-file.ts'
+import { storedEntry } from '../../src/ledger/stored-log.ts'
+import { isLedgerStream } from '../../src/ledger/streams.ts'
+import { runVerify } from '../cli/verify/run-verify.ts'
+import { accessKey, type ServiceProcess, startService } from '../support/service-process.ts'
+import { checkpointOver, fetched, type newestCheckpoint, rootOf } from '../support/signed-ledger.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -37,18 +43,34 @@ let service: ServiceProcess
 let signed: Awaited<ReturnType<typeof newestCheckpoint>>
 const folder = () => join(data.path, 'event-store')
 const untouched = () => join(data.path, 'event-store-as-it-was')
+const file = (name: string) => join(data.path, name)
+/** Kept by an auditor from before anything was altered: the key, the newest note, the bundle of each incident. */
+let key: string
+const knownNote = () => ['--known', file('note')]
+const knownBundle = (index: number) => [
+  '--known',
+  file(`bundle-${Math.min(Math.floor(index / eventsEach), incidents - 1)}`),
+]
 
 beforeAll(async () => {
   data = await temporaryDirectory()
   service = await startService({ DATA_DIR: data.path })
+  const paths: string[] = []
   for (let n = 0; n < incidents; n += 1) {
     const body = { source: 'monitoring', description: `Disk ${n} is full` }
     const path = (await service.call('POST', '/incidents', { body })).headers.get('location') ?? ''
+    paths.push(path)
     await service.call('PATCH', `${path}/status`, { body: { status: 'in_progress' } })
     await checkpointOver(service, n * eventsEach + 2)
     await service.call('PATCH', `${path}/status`, { body: { status: 'resolved' } })
   }
   signed = await checkpointOver(service, size)
+  key = (await (await fetched(service, '/ledger/key')).text()).trim()
+  await writeFile(file('note'), signed.note)
+  await writeFile(file('access-key'), accessKey)
+  for (const [n, path] of paths.entries()) {
+    await writeFile(file(`bundle-${n}`), await (await fetched(service, `${path}/proof`)).text())
+  }
   await service.stop()
   await cp(folder(), untouched(), { recursive: true })
 }, 120_000)
@@ -58,8 +80,88 @@ afterAll(async () => {
   await data.remove()
 })
 
-/** What the notary says when it starts over the altered store. */
-async function verdictOn(alter: (database: DatabaseSync, events: Row[]) => void): Promise<string> {
+type Alter = (database: DatabaseSync, events: Row[]) => void
+
+interface Alteration {
+  readonly what: string
+  readonly alter: Alter
+  /** Of the first event that is not as it was. */
+  readonly index: number
+  readonly notarySays: RegExp
+  /** Where an end is gone, the notes that are left may be those of what is left. */
+  readonly isCut?: boolean
+  readonly areNotesCut?: boolean
+}
+
+const alterations: readonly Alteration[] = [
+  {
+    what: 'a bit flipped in an event',
+    index: 4,
+    notarySays: /index 4: .* other content/,
+    alter: (database, events) => {
+      const event = events[4] ?? expect.fail('there is no event 4')
+      const text = Buffer.from(event.data).toString().replace('in_progress', 'on_progress')
+      write(database, { ...event, data: Buffer.from(text) })
+    },
+  },
+  {
+    what: 'two events swapped',
+    index: 2,
+    notarySays: /index 2: /,
+    alter: (database, events) => {
+      const [one, other] = [events[2], events[3]]
+      if (!one || !other) throw new Error('there are too few events')
+      database.prepare('DELETE FROM event WHERE position IN (?, ?)').run(one.position, other.position)
+      write(database, { ...one, position: other.position })
+      write(database, { ...other, position: one.position })
+    },
+  },
+  {
+    what: 'one removed',
+    index: 5,
+    notarySays: /index 5: /,
+    alter: (database, events) => {
+      database.prepare('DELETE FROM event WHERE position = ?').run(events[5]?.position ?? -1)
+    },
+  },
+  {
+    what: 'one inserted',
+    index: 6,
+    notarySays: /index 6: .* revision 3 /,
+    alter: (database, events) => {
+      const event = events[5] ?? expect.fail('there is no event 5')
+      for (const { position } of allPositions(database).filter(({ position }) => position > event.position)) {
+        database.prepare('UPDATE event SET position = ? WHERE position = ?').run(position + 1, position)
+      }
+      database.exec('UPDATE log SET last_position = last_position + 1')
+      write(database, { ...event, position: event.position + 1, revision: 3, id: Buffer.alloc(16, 7) })
+    },
+  },
+  {
+    what: 'the tail cut',
+    index: 10,
+    notarySays: /index 10: .* ends before it/,
+    isCut: true,
+    alter: (database, events) => {
+      for (const { position } of events.slice(-2)) {
+        database.prepare('DELETE FROM event WHERE position = ?').run(position)
+      }
+    },
+  },
+  {
+    what: 'the tail cut with the notes over it',
+    index: 10,
+    notarySays: /index 10: .* ends before it/,
+    isCut: true,
+    areNotesCut: true,
+    alter: (database, events) => {
+      const from = events.at(-2)?.position ?? 0
+      database.prepare('DELETE FROM event WHERE position >= ?').run(from)
+    },
+  },
+]
+
+async function alterStore(alter: Alter): Promise<void> {
   await rm(folder(), { recursive: true })
   await cp(untouched(), folder(), { recursive: true })
   const database = openDatabase(folder())
@@ -68,6 +170,10 @@ async function verdictOn(alter: (database: DatabaseSync, events: Row[]) => void)
   } finally {
     database.close()
   }
+}
+
+/** What the notary says when it starts over the altered store, and what `verify` says then of the store beside the tiles. */
+async function atNextStart(): Promise<{ readonly notary: string; readonly findings: readonly Finding[] }> {
   // It may never be ready: the read model, too, stops where its last event is not in its place.
   const starting = service.start().catch(() => {})
   try {
@@ -78,87 +184,160 @@ async function verdictOn(alter: (database: DatabaseSync, events: Row[]) => void)
       },
       { describe: 'the notary has come to an end with the ledger' },
     )
-    return notary.reason ?? 'nothing is altered'
+    const findings = await verify('--url', service.url, '--access-key-file', file('access-key'))
+    return { notary: notary.reason ?? 'nothing is altered', findings }
   } finally {
     await service.stop()
     await starting
   }
 }
 
-describe('the notary', { timeout: 60_000 }, () => {
-  test('passes a ledger that nobody altered', async () => {
-    expect(await verdictOn(() => {})).toBe('nothing is altered')
+/** What `verify` finds in the store, as an auditor who has learnt the key from elsewhere runs it. */
+async function verify(...more: readonly string[]): Promise<readonly Finding[]> {
+  const { code, out, err } = await runVerify(['--json', 'verify', '--store', folder(), '--key', key, ...more])
+  expect(err).toBe('')
+  const { type, verified, findings } = JSON.parse(out)
+  expect({ type, verified, code }).toEqual({
+    type: 'store',
+    verified: findings.length === 0,
+    code: findings.length === 0 ? 0 : 4,
+  })
+  return findings
+}
+
+test('a ledger that nobody altered passes, with the notary and with all that verify can be given', {
+  timeout: 60_000,
+}, async () => {
+  await alterStore(() => {})
+  expect(await verify(...knownNote(), ...knownBundle(0), ...knownBundle(11))).toEqual([])
+  expect(await atNextStart()).toEqual({ notary: 'nothing is altered', findings: [] })
+})
+
+describe.each(alterations)('$what', { timeout: 60_000 }, (alteration) => {
+  const { alter, index, notarySays, isCut = false, areNotesCut = false } = alteration
+  const where = new RegExp(`event ${index} \\(incident-[0-9a-f-]{36}, revision \\d\\)`)
+
+  test('is noticed by the notary, and by verify beside its tiles, which both name the event', async () => {
+    await alterStore(alter)
+    const { notary, findings } = await atNextStart()
+    expect(notary).toMatch(notarySays)
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        code: isCut ? 'shortened' : 'entry',
+        index,
+        message: expect.stringMatching(where),
+      }),
+    )
   })
 
-  test('notices a bit flipped in an event', async () => {
-    const said = await verdictOn((database, events) => {
-      const event = events[4] ?? expect.fail('there is no event 4')
-      const text = Buffer.from(event.data).toString().replace('in_progress', 'on_progress')
-      write(database, { ...event, data: Buffer.from(text) })
-    })
-    expect(said).toMatch(/index 4: .* other content/)
+  test('is noticed by verify of the file alone, which says between which two notes it is', async () => {
+    await alterStore(alter)
+    const findings = await verify(...(areNotesCut ? knownNote() : []))
+    const message = findings.map((finding) => finding.message).join()
+    if (isCut) return expect(message).toMatch(/promises \d+ events.*, but the log has 10/)
+    const [, first, last] = /first event that differs is one of (\d+) to (\d+)/.exec(message) ?? []
+    expect([Number(first) <= index, Number(last) >= index], message).toEqual([true, true])
   })
 
-  test('notices two events swapped', async () => {
-    const said = await verdictOn((database, events) => {
-      const [one, other] = [events[2], events[3]]
-      if (!one || !other) throw new Error('there are too few events')
-      database.prepare('DELETE FROM event WHERE position IN (?, ?)').run(one.position, other.position)
-      write(database, { ...one, position: other.position })
-      write(database, { ...other, position: one.position })
-    })
-    expect(said).toMatch(/index 2: /)
-  })
-
-  test('notices one removed', async () => {
-    const said = await verdictOn((database, events) => {
-      database.prepare('DELETE FROM event WHERE position = ?').run(events[5]?.position ?? -1)
-    })
-    expect(said).toMatch(/index 5: /)
-  })
-
-  test('notices one inserted', async () => {
-    const said = await verdictOn((database, events) => {
-      const event = events[5] ?? expect.fail('there is no event 5')
-      for (const { position } of allPositions(database).filter(({ position }) => position > event.position)) {
-        database.prepare('UPDATE event SET position = ? WHERE position = ?').run(position + 1, position)
-      }
-      database.exec('UPDATE log SET last_position = last_position + 1')
-      write(database, { ...event, position: event.position + 1, revision: 3, id: Buffer.alloc(16, 7) })
-    })
-    expect(said).toMatch(/index 6: .* revision 3 /)
-  })
-
-  test('notices the tail cut', async () => {
-    const said = await verdictOn((database, events) => {
-      for (const { position } of events.slice(-2)) {
+  test('is noticed by verify though all notes were signed anew: by a note from before, and by name with a bundle', async () => {
+    await alterStore((database, events) => {
+      alter(database, events)
+      for (const { position } of notes(database).slice(1)) {
         database.prepare('DELETE FROM event WHERE position = ?').run(position)
       }
     })
-    expect(said).toMatch(/index 10: .* ends before it/)
-  })
-
-  test('notices the tail cut with the notes over it', async () => {
-    const said = await verdictOn((database, events) => {
-      const from = events.at(-2)?.position ?? 0
-      database.prepare('DELETE FROM event WHERE position >= ?').run(from)
-    })
-    expect(said).toMatch(/index 10: .* ends before it/)
-  })
-
-  test('notices a note signed over another tree, with the very key', async () => {
-    const seed = Buffer.from((await readFile(join(data.path, 'signing-key'), 'utf8')).trim(), 'base64url')
-    const forged = signNote(checkpointText({ ...signed, root: Buffer.alloc(32, 1) }), [
-      noteSigner(signed.origin, seed),
-    ])
-    const said = await verdictOn((database) => {
-      const last = notes(database).at(-1) ?? expect.fail('there is no note')
-      const held = JSON.parse(Buffer.from(last.data).toString())
-      write(database, { ...last, data: Buffer.from(JSON.stringify({ ...held, note: forged })) })
-    })
-    expect(said).toMatch(/another tree of 12 events/)
+    const entries = entriesIn(folder())
+    const anew = await signedByTheKey(entries.length, rootOf(entries))
+    withDatabase((database) => putNote(database, notes(database)[0], anew))
+    expect(await verify()).toEqual([]) // who holds the key can: docs/audit.md says so
+    expect((await verify(...knownNote()))[0]?.code).toMatch(/fork|shortened/)
+    expect(await verify(...knownBundle(index))).toContainEqual(
+      expect.objectContaining({ index, message: expect.stringMatching(where) }),
+    )
   })
 })
+
+test('a note signed over another tree, with the very key, is noticed by both, which name the note', {
+  timeout: 60_000,
+}, async () => {
+  const forged = await signedByTheKey(signed.size, Buffer.alloc(32, 1))
+  await alterStore((database) => putNote(database, notes(database).at(-1), forged))
+  const revision = withDatabase((database) => notes(database).at(-1)?.revision)
+  const name = `the note with 12 events (revision ${revision} of ledger-checkpoints)`
+  const fork = expect.objectContaining({ code: 'fork', message: expect.stringContaining(name) })
+  expect(await verify()).toEqual([fork])
+  expect(await verify(...knownNote())).toEqual([fork])
+  const { notary, findings } = await atNextStart()
+  expect(notary).toMatch(/another tree of 12 events/)
+  expect(findings).toEqual([fork])
+})
+
+test('a service whose tiles, notes and newest note were made anew over an altered store is told by what was kept', {
+  timeout: 60_000,
+}, async () => {
+  await alterStore((database, events) => {
+    alterations[0]?.alter(database, events)
+    database.exec(`DELETE FROM event WHERE position IN (${notes(database).map(({ position }) => position)})`)
+  })
+  const starting = service.start().catch(() => {})
+  try {
+    await emptyNotary()
+  } finally {
+    await service.stop()
+    await starting
+  }
+  for (const name of await readdir(data.path)) if (name.startsWith('newest-note-')) await rm(file(name))
+  await service.start()
+  await checkpointOver(service, size)
+  const asked = ['--url', service.url, '--access-key-file', file('access-key'), '--key', key]
+  const verifyServed = async (...more: readonly string[]) =>
+    JSON.parse((await runVerify(['--json', 'verify', ...asked, ...more])).out).findings
+  expect(await verifyServed()).toEqual([])
+  expect(await verifyServed(...knownNote())).toContainEqual(expect.objectContaining({ code: 'fork' }))
+  expect(await verifyServed(...knownBundle(4))).toContainEqual(
+    expect.objectContaining({ code: 'entry', index: 4, revision: 1 }),
+  )
+})
+
+/** As the operator would who has the database in hand. */
+async function emptyNotary(): Promise<void> {
+  const { databaseUrl } = await waitFor(async () => JSON.parse(await readFile(file('attach.json'), 'utf8')), {
+    describe: 'Postgres is there',
+  })
+  const client = new pg.Client(databaseUrl)
+  await client.connect()
+  await client.query(`
+    TRUNCATE ledger.tile, ledger.entry_bundle, ledger.newest_note;
+    UPDATE ledger.notary SET index = -1, commit = -1, prepare = -1, event_id = NULL, notes_met = 0`)
+  await client.end()
+}
+
+async function signedByTheKey(of: number, root: Buffer): Promise<string> {
+  const seed = Buffer.from((await readFile(file('signing-key'), 'utf8')).trim(), 'base64url')
+  return signNote(checkpointText({ ...signed, size: of, root }), [noteSigner(signed.origin, seed)])
+}
+
+function putNote(database: DatabaseSync, row: Row | undefined, note: string): void {
+  if (row === undefined) throw new Error('there is no note')
+  const held = JSON.parse(Buffer.from(row.data).toString())
+  write(database, { ...row, data: Buffer.from(JSON.stringify({ ...held, note })) })
+}
+
+function withDatabase<T>(act: (database: DatabaseSync) => T): T {
+  const database = openDatabase(folder())
+  try {
+    return act(database)
+  } finally {
+    database.close()
+  }
+}
+
+function entriesIn(place: string): Buffer[] {
+  using log = openLogFile(place)
+  return [...log.events(isLedgerStream)]
+    .flat()
+    .map((event) => storedEntry({ ...event, stream: event.streamName }))
+}
 
 function ledgerEvents(database: DatabaseSync): Row[] {
   return rows(database, "stream.name LIKE 'incident-%' OR stream.name LIKE 'accessKey-%'")
