@@ -65,6 +65,7 @@ try {
     return { ...stored, position: { commit: place, prepare: place }, entry: entryOf(stored) }
   }
   const notary = openNotary({
+    compareEveryMs: 86_400_000,
     databaseUrl: postgres.url,
     noteFile: join(dataDir, 'newest-note'),
     keys: { current: Buffer.alloc(32, 1).toString('base64url'), previous: [] },

@@ -53,6 +53,10 @@ export type Secret = z.output<typeof secret>
 const signingKeyForm = /^[A-Za-z0-9_-]{43}$/
 const verifierKeyForm = /^[^\s+,]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$/
 
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 }
+/** Node's timers take no more than 2^31 − 1. */
+const longestTimerMs = 500 * 3_600_000
+
 const roleNames = ['api', 'projector'] as const
 export type Role = (typeof roleNames)[number]
 
@@ -168,6 +172,13 @@ const environment = z
         ),
       )
       .default([]),
+    /** From the end of one comparison of the whole ledger with what was signed to the next: 24h, 30m, 10s. */
+    LEDGER_COMPARE_EVERY: z
+      .string()
+      .regex(/^[1-9]\d{0,4}[smh]$/, 'must be a whole number with its unit: 24h, 30m or 10s')
+      .default('24h')
+      .transform((text) => Number(text.slice(0, -1)) * (unitMs[text.slice(-1)] ?? 0))
+      .refine((ms) => ms <= longestTimerMs, 'must be at most 500h'),
     /** Opens what carries no secret to callers without a key. */
     LEDGER_PUBLIC: flag.default(false),
     /** What this process does: `api` serves HTTP, `projector` builds the read model. */
@@ -249,6 +260,7 @@ export interface Config {
   readonly previousSecrets: readonly Secret[]
   readonly signingKey: string | undefined
   readonly previousSigningKeys: readonly string[]
+  readonly compareEveryMs: number
   readonly ledgerPublic: boolean
   readonly roles: ReadonlySet<Role>
   readonly logLevel: string
@@ -318,6 +330,7 @@ export function readConfig(
     previousSecrets: data.LEDGER_SECRET_PREVIOUS,
     signingKey: data.LEDGER_SIGNING_KEY,
     previousSigningKeys: data.LEDGER_SIGNING_KEY_PREVIOUS,
+    compareEveryMs: data.LEDGER_COMPARE_EVERY,
     ledgerPublic: data.LEDGER_PUBLIC,
     roles: new Set(data.ROLES),
     logLevel: data.LOG_LEVEL,

@@ -143,6 +143,7 @@ async function openNotaryOf(config: Config, { ledger, stores }: Runtime, log: Lo
     ledger,
     keys: { current: await signingKeyOf(config), previous: config.previousSigningKeys },
     noteFile: join(config.dataDir, `newest-note-${ofLedger}`),
+    compareEveryMs: config.compareEveryMs,
     log,
   })
 }

@@ -42,6 +42,14 @@ test('the environment comes before .env, and empty is unset', () => {
 })
 
 test.each([
+  ['30s', 30_000],
+  ['15m', 900_000],
+  ['', 86_400_000],
+])('LEDGER_COMPARE_EVERY=%s is a time with its unit', (LEDGER_COMPARE_EVERY, ms) => {
+  expect(readConfig({ LEDGER_COMPARE_EVERY }, root()).compareEveryMs).toBe(ms)
+})
+
+test.each([
   ['PORT', { PORT: 'eighty' }, 'PORT must be a whole number'],
   ['PORT', { PORT: '65536' }, 'PORT must be between 0 and 65535'],
   ['ROLES', { ROLES: 'api,clerk' }, 'ROLES must be of api, projector'],
@@ -51,6 +59,12 @@ test.each([
     'DATABASE_URL must be a URL that begins with postgres:// or postgresql://',
   ],
   ['PUBLIC_URL', { PUBLIC_URL: 'https://' }, 'PUBLIC_URL must be a URL that begins with http:// or https://'],
+  [
+    'LEDGER_COMPARE_EVERY',
+    { LEDGER_COMPARE_EVERY: '1d' },
+    'LEDGER_COMPARE_EVERY must be a whole number with its unit: 24h, 30m or 10s',
+  ],
+  ['LEDGER_COMPARE_EVERY', { LEDGER_COMPARE_EVERY: '501h' }, 'LEDGER_COMPARE_EVERY must be at most 500h'],
   ['LEDGER_PUBLIC', { LEDGER_PUBLIC: 'yes' }, 'LEDGER_PUBLIC must be true or false'],
   ['KAFKA_BROKERS', { KAFKA_BROKERS: 'kafka' }, 'KAFKA_BROKERS must be host:port, joined by commas'],
   [

@@ -207,8 +207,11 @@ export const healthAnswer = z
             .int()
             .min(0)
             .nullable()
-            .describe('Events that were held against what was signed since this process leads.'),
+            .describe(
+              'Events that this process, since it leads, has held against what was signed in the last comparison of all.',
+            ),
           isCompared: z.boolean().describe('Whether all that there were have been, and none differs.'),
+          comparedAt: time.nullable().describe('When this process last found that none of them differs.'),
         })
         .describe('Who signs the ledger.'),
       publisher: dependency

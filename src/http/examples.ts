@@ -97,7 +97,13 @@ export const health = {
     postgres: { state: 'ok' },
     cache: { state: 'off' },
     projector: { state: 'ok', role: 'leading', unreadableEvents: 0 },
-    notary: { state: 'ok', role: 'leading', comparedEvents: 30, isCompared: true },
+    notary: {
+      state: 'ok',
+      role: 'leading',
+      comparedEvents: 30,
+      isCompared: true,
+      comparedAt: '2026-02-01T12:00:00.000Z',
+    },
   },
   lag: { announcedIndex: 41, secondsSinceBeat: 0.2, signedEvents: 42, unsignedEvents: 0 },
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { instantOf } from '../../aggregates/incident/index.ts'
 import type { AccessKeys } from '../access-keys.ts'
 import { healthAnswer } from '../answers.ts'
 import { type HealthReport, unpublishedEvents } from '../dependencies.ts'
@@ -91,6 +92,7 @@ function healthOf(report: HealthReport, draining: boolean, version: string): Hea
   const { eventStore, readModel, notary, publisher, intake } = report
   const { postgres, cache, projector } = readModel
   const stopped = projector.state === 'stopped'
+  const comparedAtMs = notary.comparison?.comparedAtMs ?? null
   const { secondsSinceBeat } = projector
   const missed = secondsSinceBeat === null || secondsSinceBeat > missedAfterSeconds
   const dependencies: Dependencies = {
@@ -110,6 +112,7 @@ function healthOf(report: HealthReport, draining: boolean, version: string): Hea
       role: notary.state,
       comparedEvents: notary.comparison?.compared ?? null,
       isCompared: notary.comparison?.isWhole ?? false,
+      comparedAt: comparedAtMs === null ? null : instantOf(comparedAtMs),
     },
     ...(publisher && {
       publisher: { state: publisherStates[publisher.state], ...reason(publisher), role: publisher.state },

@@ -1,4 +1,4 @@
-import { setTimeout as delay, setInterval } from 'node:timers/promises'
+import { setInterval } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { checkpointText } from '../../audit/checkpoint.ts'
 import type { EntryBatch, LedgerEntry } from '../../ledger/entries.ts'
@@ -7,6 +7,7 @@ import { type Checkpoint, verifyCheckpoint } from '../checkpoint.ts'
 import type { Term } from '../leadership.ts'
 import type { Projecting, Projection } from '../projector.ts'
 import { ProjectorStopped } from '../projector-stopped.ts'
+import { keepComparing, settleDifference } from './comparing.ts'
 import { compareWithTiles } from './comparison.ts'
 import { type Growth, openGrowth } from './growth.ts'
 import { keepNewestNote, readNewestNote, readNoteFile, writeNoteFile } from './newest-note.ts'
@@ -45,7 +46,9 @@ export interface NotarisationOptions {
   readonly onSigned: (size: number) => void
   /** Told how many events the ledger has, as far as it is known. */
   readonly onSeen: (size: number) => void
-  /** Told how many events a comparison of the whole ledger with the tiles has looked at, and when it ended well. */
+  /** From the end of a comparison of the whole ledger with the tiles to the beginning of the next. */
+  readonly compareEveryMs: number
+  /** Told how many events such a comparison has looked at, and when it ended well. */
   readonly onCompared: (compared: number, isWhole: boolean) => void
 }
 
@@ -110,6 +113,7 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
   const { origin } = ledger.checkpoints
   let written: TilesCheckpoint = await readTilesCheckpoint(client)
   let taken: Checkpoint = written
+  await settleDifference(term, options, written.index + 1)
   const growth = openGrowth(await readEdge(client, written.index + 1))
   let newest = await newestNote(options)
   const notes = await openNotesToMeet(ledger.checkpoints, keys.verifiers, written.notesMet)
@@ -125,7 +129,7 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
   let since: { readonly index: number; readonly entry: LedgerEntry } | undefined
   const oneAtATime = queue()
   signNowAndThen().catch(term.end)
-  compareAll(term, options, written.index + 1).catch(term.end)
+  keepComparing(term, options, () => written.index + 1).catch(term.end)
   return {
     checkpoint: () => taken,
     apply: ({ entries, caughtUp }) =>
@@ -271,25 +275,6 @@ async function meetThoseBehind(
 
 const theTiles =
   'the tiles in Postgres hold. If the event store is as it was, the tiles were altered: empty them, and they are made again of the events, as docs/audit.md tells'
-
-/** Holds all that was notarised before this term against the ledger as it is now, at half speed, while the notary goes on. */
-async function compareAll(
-  { client, signal }: Term,
-  { ledger, keys, log, onCompared }: NotarisationOptions,
-  size: number,
-): Promise<void> {
-  if (size === 0) return
-  const notes = await openNotesToMeet(ledger.checkpoints, keys.verifiers, 0)
-  let resumedAtMs = performance.now()
-  const pause = async (compared: number) => {
-    onCompared(compared, false)
-    await delay(performance.now() - resumedAtMs, undefined, { signal })
-    resumedAtMs = performance.now()
-  }
-  await compareWithTiles({ client, entries: ledger.entries, size, notes, signal, pause })
-  onCompared(size, true)
-  log.info({ events: size }, 'every event is as it was signed')
-}
 
 function movedOver(entries: readonly LedgerEntry[], from: Checkpoint): Checkpoint {
   const last = entries.at(-1)

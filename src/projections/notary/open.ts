@@ -24,8 +24,15 @@ export interface NotaryHealth {
   readonly signedSize: number | null
   /** Events of the ledger that no note is over yet; null where this process does not lead. */
   readonly unsignedEvents: number | null
-  /** How many events this process has held against the tiles since it leads, and whether that is all that there were. */
-  readonly comparison: { readonly compared: number; readonly isWhole: boolean } | null
+  /**
+   * How many events this process has held against the tiles, in the last comparison of the whole ledger since it leads; whether that was all
+   * that there were; and when one last ended well, in milliseconds since the Unix epoch.
+   */
+  readonly comparison: {
+    readonly compared: number
+    readonly isWhole: boolean
+    readonly comparedAtMs: number | null
+  } | null
 }
 
 export interface NotaryOptions {
@@ -35,6 +42,8 @@ export interface NotaryOptions {
   readonly keys: { readonly current: string; readonly previous: readonly string[] }
   /** Where the newest note is kept beside Postgres. */
   readonly noteFile: string
+  /** From the end of a comparison of the whole ledger with the tiles to the beginning of the next. */
+  readonly compareEveryMs: number
   readonly log: Logger
 }
 
@@ -43,7 +52,8 @@ const statementTimeoutMs = 5_000
 const answerTimeoutMs = statementTimeoutMs + 1_000
 
 /** The database must have been brought to this version's form. @throws NoteError where a key is none of this ledger's. */
-export function openNotary({ databaseUrl, ledger, keys: given, noteFile, log }: NotaryOptions): Notary {
+export function openNotary(options: NotaryOptions): Notary {
+  const { databaseUrl, ledger, keys: given, noteFile, compareEveryMs, log } = options
   const keys = openSigningKeys(ledger.checkpoints.origin, given.current, given.previous)
   const pool = openPool({ databaseUrl, max: readingConnections, statementTimeoutMs, answerTimeoutMs })
   let role: Pick<NotaryHealth, 'state' | 'reason'> = { state: 'elsewhere' }
@@ -54,6 +64,7 @@ export function openNotary({ databaseUrl, ledger, keys: given, noteFile, log }: 
     ledger,
     keys,
     noteFile,
+    compareEveryMs,
     log,
     onSigned: (size) => {
       signedSize = size
@@ -62,7 +73,8 @@ export function openNotary({ databaseUrl, ledger, keys: given, noteFile, log }: 
       seenSize = size
     },
     onCompared: (compared, isWhole) => {
-      comparison = { compared, isWhole }
+      const comparedAtMs = isWhole ? Date.now() : (comparison?.comparedAtMs ?? null)
+      comparison = { compared, isWhole, comparedAtMs }
     },
   })
   return {

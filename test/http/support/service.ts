@@ -104,7 +104,12 @@ export const healthy: HealthReport = {
     cache: { state: 'off' },
     projector: { state: 'leading', announcedIndex: 3, secondsSinceBeat: 0.1, unreadableEvents: 0 },
   },
-  notary: { state: 'leading', signedSize: 4, unsignedEvents: 0, comparison: { compared: 4, isWhole: true } },
+  notary: {
+    state: 'leading',
+    signedSize: 4,
+    unsignedEvents: 0,
+    comparison: { compared: 4, isWhole: true, comparedAtMs: 0 },
+  },
 }
 
 /** A request with the key that may do everything, as JSON where it has a body. */

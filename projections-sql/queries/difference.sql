@@ -1,0 +1,1 @@
+SELECT difference FROM ledger.notary;

@@ -1,0 +1,1 @@
+UPDATE ledger.notary SET difference = $1;
