@@ -4,14 +4,14 @@
  */
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkpointText } from '../../src/audit/checkpoint.ts'
 import type { Finding } from '../../src/audit/finding.ts'
 import { noteSigner, signNote } from '../../src/audit/signed-note.ts'
 import { checksum } from '../../src/embedded/event-store/checksum.ts'
-import { openDatabase } from '../../src/embedded/event-store/database.ts'
+import { logFile, openDatabase } from '../../src/embedded/event-store/database.ts'
 import { openLogFile } from '../../src/embedded/event-store/log-file.ts'
 import { storedEntry } from '../../src/ledger/stored-log.ts'
 import { isLedgerStream } from '../../src/ledger/streams.ts'
@@ -44,6 +44,7 @@ let signed: Awaited<ReturnType<typeof newestCheckpoint>>
 const folder = () => join(data.path, 'event-store')
 const untouched = () => join(data.path, 'event-store-as-it-was')
 const file = (name: string) => join(data.path, name)
+const tilesOfTheService = () => ['--url', service.url, '--access-key-file', file('access-key')]
 /** Kept by an auditor from before anything was altered: the key, the newest note, the bundle of each incident. */
 let key: string
 const knownNote = () => ['--known', file('note')]
@@ -54,7 +55,7 @@ const knownBundle = (index: number) => [
 
 beforeAll(async () => {
   data = await temporaryDirectory()
-  service = await startService({ DATA_DIR: data.path })
+  service = await startService({ DATA_DIR: data.path, LEDGER_COMPARE_EVERY: '1s' })
   const paths: string[] = []
   for (let n = 0; n < incidents; n += 1) {
     const body = { source: 'monitoring', description: `Disk ${n} is full` }
@@ -184,7 +185,7 @@ async function atNextStart(): Promise<{ readonly notary: string; readonly findin
       },
       { describe: 'the notary has come to an end with the ledger' },
     )
-    const findings = await verify('--url', service.url, '--access-key-file', file('access-key'))
+    const findings = await verify(...tilesOfTheService())
     return { notary: notary.reason ?? 'nothing is altered', findings }
   } finally {
     await service.stop()
@@ -205,12 +206,29 @@ async function verify(...more: readonly string[]): Promise<readonly Finding[]> {
   return findings
 }
 
-test('a ledger that nobody altered passes, with the notary and with all that verify can be given', {
-  timeout: 60_000,
-}, async () => {
-  await alterStore(() => {})
-  expect(await verify(...knownNote(), ...knownBundle(0), ...knownBundle(11))).toEqual([])
-  expect(await atNextStart()).toEqual({ notary: 'nothing is altered', findings: [] })
+describe('while the service runs', { timeout: 60_000 }, () => {
+  const notary = async () => (await service.call('GET', '/health')).body.dependencies.notary
+  beforeAll(async () => {
+    await alterStore(() => {})
+    await service.start()
+  }, 60_000)
+  afterAll(() => service.stop())
+
+  test('a ledger that nobody altered passes, with the notary and with all that verify can be given', async () => {
+    await waitFor(async () => (await notary()).isCompared, { describe: 'all was compared' })
+    expect(await notary()).toMatchObject({ role: 'leading', comparedEvents: size })
+    expect(
+      await verify(...knownNote(), ...knownBundle(0), ...knownBundle(11), ...tilesOfTheService()),
+    ).toEqual([])
+  })
+
+  test('an event that is altered in its event store is noticed', async () => {
+    // Beside the node, which holds a lock against other nodes only.
+    using database = new DatabaseSync(logFile(folder()), { timeout: 5_000 })
+    alterations[0]?.alter(database, ledgerEvents(database))
+    await waitFor(async () => (await notary()).role === 'stopped', { describe: 'the notary stops' })
+    expect((await notary()).reason).toMatch(/index 4: .* other content/)
+  })
 })
 
 describe.each(alterations)('$what', { timeout: 60_000 }, (alteration) => {
@@ -289,7 +307,7 @@ test('a service whose tiles, notes and newest note were made anew over an altere
   for (const name of await readdir(data.path)) if (name.startsWith('newest-note-')) await rm(file(name))
   await service.start()
   await checkpointOver(service, size)
-  const asked = ['--url', service.url, '--access-key-file', file('access-key'), '--key', key]
+  const asked = [...tilesOfTheService(), '--key', key]
   const verifyServed = async (...more: readonly string[]) =>
     JSON.parse((await runVerify(['--json', 'verify', ...asked, ...more])).out).findings
   expect(await verifyServed()).toEqual([])
