@@ -9,6 +9,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readConfig } from '../src/config.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+/** What a ledger signs with, which one from before it was in .env has elsewhere. */
+const signingKey = 'COMPOSE_LEDGER_SIGNING_KEY'
 const secrets = ['X_ACCESS_KEY', 'COMPOSE_LEDGER_SECRET', 'POSTGRES_PASSWORD', 'REDIS_PASSWORD'] as const
 
 let clone: string
@@ -28,9 +30,13 @@ describe('tools/write-env.sh', () => {
     writeEnv()
     expect(statSync(join(clone, '.env')).mode & 0o777).toBe(0o600)
     const written = env()
-    expect(Object.keys(written).sort()).toEqual([...secrets].sort())
-    expect(new Set(Object.values(written)).size).toBe(secrets.length)
-    for (const value of Object.values(written)) expect(value).toMatch(/^[0-9a-f]{64}$/)
+    expect(Object.keys(written).sort()).toEqual([...secrets, signingKey].sort())
+    expect(new Set(Object.values(written)).size).toBe(secrets.length + 1)
+    for (const name of secrets) expect(written[name], name).toMatch(/^[0-9a-f]{64}$/)
+    const key = written[signingKey] ?? ''
+    expect(Buffer.from(key, 'base64url')).toHaveLength(32)
+    expect(readFileSync(join(clone, '.env'), 'utf8')).not.toMatch(/^#[A-Z_]*(SECRET|KEY)=./m)
+    expect(readConfig({ LEDGER_SIGNING_KEY: key }, { root: clone }).signingKey).toBe(key)
   })
 
   test('writes what `make run` takes too, its own ledger keeping its own secret', () => {
@@ -44,6 +50,17 @@ describe('tools/write-env.sh', () => {
   test('leaves a complete .env as it is', () => {
     writeEnv()
     const before = readFileSync(join(clone, '.env'), 'utf8')
+    writeEnv()
+    expect(readFileSync(join(clone, '.env'), 'utf8')).toBe(before)
+  })
+
+  test('leaves an .env from before the signing key was in it as it is: its ledger has a key', () => {
+    writeEnv()
+    const before = readFileSync(join(clone, '.env'), 'utf8').replace(
+      new RegExp(`^${signingKey}=.*\\n`, 'm'),
+      '',
+    )
+    writeFileSync(join(clone, '.env'), before)
     writeEnv()
     expect(readFileSync(join(clone, '.env'), 'utf8')).toBe(before)
   })
@@ -90,8 +107,10 @@ describe('docker-compose.yml', () => {
       expect(uses.length, name).toBeGreaterThan(0)
       for (const [use, rest] of uses) expect(rest, use).toBe(':?run make up, which writes .env')
     }
-    const values = text.matchAll(/^ +[A-Z_]*(?:PASSWORD|SECRET|ACCESS_KEY)[A-Z_]*: (.*)$/gm)
+    const values = text.matchAll(/^ +[A-Z_]*(?:PASSWORD|SECRET|ACCESS_KEY|SIGNING_KEY)[A-Z_]*: (.*)$/gm)
     for (const [line, value] of values) expect(value, line).toMatch(/^\$\{[A-Z_]+:[?-].*\}$/)
+    expect(text).toContain(` LEDGER_SIGNING_KEY: \${${signingKey}:-}\n`)
+    expect(text).toContain(` LEDGER_SIGNING_KEY_PREVIOUS: \${${signingKey}_PREVIOUS:-}\n`)
   })
 
   test('publishes on the loopback address only', () => {
