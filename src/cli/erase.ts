@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
 import type { IncidentId } from '../aggregates/incident/index.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -9,19 +8,20 @@ export interface EraseOptions {
   readonly terminal: Terminal
   readonly json: boolean
   readonly reason: string
+  readonly correlationId: string
 }
 
 /** Erases the personal data of an incident for good. A running service forgets it within a second. */
 export async function eraseIncident(
   id: IncidentId,
-  { ledger, terminal, json, reason }: EraseOptions,
+  { ledger, terminal, json, reason, correlationId }: EraseOptions,
 ): Promise<void> {
   const { outcome, incident } = await ledger.incidents.change(
     id,
     { type: 'ErasePersonalData', body: { reason } },
     {
       actor: { kind: 'system', id: 'command-line', name: `incident-ledger erase (${userInfo().username})` },
-      correlationId: randomUUID(),
+      correlationId,
     },
   )
   const { revision, erased = [] } = incident

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
 import {
   type AccessKey,
@@ -15,6 +14,8 @@ export interface KeysOptions {
   readonly ledger: Pick<Ledger, 'accessKeys'>
   readonly terminal: Terminal
   readonly json: boolean
+  /** Of what is changed. */
+  readonly correlationId: string
 }
 
 /** What `keys issue` was given on the command line. @throws Error with a sentence where it is no key. */
@@ -32,8 +33,11 @@ export function keyFrom(given: {
 }
 
 /** Issues a key and shows it, this once. A running service takes it within a second. */
-export async function issueKey(body: IssueBody, { ledger, terminal, json }: KeysOptions): Promise<void> {
-  const { accessKey, key, signingSecret } = await ledger.accessKeys.issue(body, context())
+export async function issueKey(
+  body: IssueBody,
+  { ledger, terminal, json, correlationId }: KeysOptions,
+): Promise<void> {
+  const { accessKey, key, signingSecret } = await ledger.accessKeys.issue(body, context(correlationId))
   if (json) {
     writeJson(terminal, { type: 'access-key', ...shown(accessKey), key, signingSecret })
     return
@@ -50,7 +54,11 @@ export async function issueKey(body: IssueBody, { ledger, terminal, json }: Keys
 }
 
 /** Lists every key that was issued, in the order of their issue. */
-export async function listKeys({ ledger, terminal, json }: KeysOptions): Promise<void> {
+export async function listKeys({
+  ledger,
+  terminal,
+  json,
+}: Omit<KeysOptions, 'correlationId'>): Promise<void> {
   const stop = new AbortController()
   try {
     const directory = openAccessKeyDirectory(ledger.accessKeys, stop.signal)
@@ -70,8 +78,11 @@ export async function listKeys({ ledger, terminal, json }: KeysOptions): Promise
 }
 
 /** Revokes a key, for good. A running service, and every replica of it, knows within a second. */
-export async function revokeKey(id: AccessKeyId, { ledger, terminal, json }: KeysOptions): Promise<void> {
-  const revoked = await ledger.accessKeys.revoke(id, context())
+export async function revokeKey(
+  id: AccessKeyId,
+  { ledger, terminal, json, correlationId }: KeysOptions,
+): Promise<void> {
+  const revoked = await ledger.accessKeys.revoke(id, context(correlationId))
   if (json) writeJson(terminal, { type: 'access-key', ...shown(revoked) })
   else terminal.out.write(`${revoked.name} is revoked.\n`)
 }
@@ -83,9 +94,9 @@ function shown(key: AccessKey) {
 }
 
 /** Whoever works on the machine of the service acts as the system itself. */
-function context(): KeyContext {
+function context(correlationId: string): KeyContext {
   return {
     actor: { kind: 'system', id: 'command-line', name: `incident-ledger keys (${userInfo().username})` },
-    correlationId: randomUUID(),
+    correlationId,
   }
 }

@@ -1,5 +1,5 @@
 /** The command line's entry: the process's own streams and signals, and the parts of the program that commands ask for. */
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { type Config, readConfig } from '../config.ts'
@@ -32,6 +32,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
     const { port, accessKey } = configWith(settings)
     return { url: new URL(`http://127.0.0.1:${port}`), accessKey: accessKey.value }
   },
+  auditFile: (settings) => join(configWith(settings).dataDir, 'audit.log'),
   async rebuildReadModel(options) {
     const { rebuild } = await import('../projections/rebuild.ts')
     return rebuild(options)

@@ -13,6 +13,7 @@ import {
 import { ConfigError } from '../config.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Runtime } from '../main.ts'
+import { type AuditedCommand, onRecord } from './audit-record.ts'
 import { type CopyCommandOptions, copy } from './copy.ts'
 import { eraseIncident } from './erase.ts'
 import { addEventStore } from './event-store.ts'
@@ -44,6 +45,8 @@ export interface Surroundings {
   readonly openRepublication: (settings: Settings) => Promise<Republication>
   readonly rebuildReadModel: Parameters<typeof rebuild>[0]['rebuildReadModel']
   readonly configuredService: (settings: Settings) => ConfiguredService
+  /** Where commands that read the ledger's history, or change its keys, are put on record. */
+  readonly auditFile: (settings: Settings) => string
   readonly loadCopy: () => Promise<Pick<CopyCommandOptions, 'copyLedger' | 'giveUpCopy'>>
   readonly runEventStoreNode: Parameters<typeof addEventStore>[1]['runNode']
 }
@@ -186,9 +189,10 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
         const { asOf, knownAt, incident, ...filter } = options
         await using runtime = await surroundings.openRuntime(settingsOf(command))
         const replay = { ledger: runtime.ledger, terminal, signal, json: jsonOf(command), asOf, knownAt }
-        if (incident) await replayOne(incident, replay)
-        else if (Object.keys(filter).length > 0) await replayList(filter, replay)
-        else await replayAll(replay)
+        await audited(command, () => {
+          if (incident) return replayOne(incident, replay)
+          return Object.keys(filter).length > 0 ? replayList(filter, replay) : replayAll(replay)
+        })
       },
     )
 
@@ -213,6 +217,7 @@ function program(surroundings: Surroundings, end: (code: ExitCode) => void): Com
     examples,
     configuredService: (command: Command) => surroundings.configuredService(settingsOf(command)),
     openRuntime: (command: Command) => surroundings.openRuntime(settingsOf(command)),
+    audited,
   }
   addVerify(root, auditing)
   addExport(root, auditing)
@@ -279,10 +284,19 @@ ${examples('incident-ledger keys rotate-secret')}`,
       readonly ledger: Ledger
       readonly terminal: Terminal
       readonly json: boolean
+      readonly correlationId: string
     }) => Promise<void>,
   ): Promise<void> {
     await using runtime = await surroundings.openRuntime(settingsOf(command))
-    await work({ ledger: runtime.ledger, terminal, json: jsonOf(command) })
+    const { ledger } = runtime
+    await audited(command, (correlationId) =>
+      work({ ledger, terminal, json: jsonOf(command), correlationId }),
+    )
+  }
+
+  /** On record before it begins, and when it has ended. */
+  function audited<T>(command: Command, work: (correlationId: string) => Promise<T>): Promise<T> {
+    return onRecord(surroundings.auditFile(settingsOf(command)), auditedCommand(command), work)
   }
 
   function addImport<Row extends SourceRow>(
@@ -321,6 +335,14 @@ On a DATA_DIR that a service is using, commands attach to that service's event s
 
 function settingsOf(command: Command): Settings {
   return { dataDir: command.optsWithGlobals<{ dataDir?: string }>().dataDir }
+}
+
+function auditedCommand(command: Command): AuditedCommand {
+  const parents = command.parent?.parent ? `${command.parent.name()} ` : ''
+  const given = command.options.filter(
+    (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
+  )
+  return { command: `${parents}${command.name()}`, options: given.map((option) => option.name()) }
 }
 
 function jsonOf(command: Command): boolean {

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { startService } from '../support/service-process.ts'
@@ -21,11 +23,14 @@ it('commands work on the DATA_DIR of a running service, and open the ledger them
     await waitFor(projected, { describe: 'the service shows the imported incidents' })
     expect(await run('rebuild')).toMatchObject({ code: 0, last: { type: 'rebuild', events: 404 } })
     await waitFor(projected, { describe: 'the service shows the incidents of the new read model' })
+    expect(await run('replay')).toMatchObject({ code: 0, last: { incidents: 60 } })
   } finally {
     await service.stop()
   }
   expect(await run('import', 'servicenow', extract)).toMatchObject({ code: 0, last: { eventsAppended: 0 } })
   expect(await run('replay')).toMatchObject({ code: 0, last: { incidents: 60, byStatus: { closed: 60 } } })
+  const records = (await readFile(join(directory.path, 'audit.log'), 'utf8')).trimEnd().split('\n')
+  expect(records.map((line) => JSON.parse(line).outcome)).toEqual([undefined, 'done', undefined, 'done'])
 })
 
 /** The exit code, and the last line of standard output. */

@@ -13,7 +13,13 @@ describe('on the command line', () => {
     const { incident } = await ledger.incidents.report(report({ title: 'Miller' }), context())
     const said = async (json: boolean) => {
       const terminal = recordedTerminal()
-      await eraseIncident(incident.id, { ledger, terminal, json, reason: 'request 17' })
+      await eraseIncident(incident.id, {
+        ledger,
+        terminal,
+        json,
+        reason: 'request 17',
+        correlationId: 'command-17',
+      })
       return terminal.said.out
     }
     expect(await said(false)).toBe(`The personal data of ${incident.id} is erased, up to its revision 0.\n`)
@@ -21,6 +27,8 @@ describe('on the command line', () => {
     expect(JSON.parse(await said(true))).toMatchObject({ type: 'erasure', outcome: 'unchanged', revision: 1 })
     const [first] = await ledger.history.events(incident.id)
     expect(first?.event.data).toMatchObject({ title: null })
+    const last = (await ledger.history.events(incident.id)).at(-1)
+    expect(last).toMatchObject({ metadata: { $correlationId: 'command-17' } })
   })
 
   test('the secret is rotated: every vault is put under the current one, and told how many', async () => {

@@ -11,9 +11,9 @@ const pager = { name: 'pager', scopes: ['write', 'read'], requiresSignature: fal
 async function openKeys(json: boolean) {
   const store = openMemoryStore()
   const ledger = await ledgerOn(store)
-  const said = async (work: (options: Parameters<typeof listKeys>[0]) => Promise<void>) => {
+  const said = async (work: (options: Parameters<typeof revokeKey>[1]) => Promise<void>) => {
     const terminal = recordedTerminal()
-    await work({ ledger, terminal, json })
+    await work({ ledger, terminal, json, correlationId: 'command-17' })
     return terminal.said
   }
   return { store, said }

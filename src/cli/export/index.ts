@@ -17,6 +17,8 @@ export interface ExportParts {
   readonly examples: (...lines: readonly string[]) => string
   readonly openRuntime: (command: Command) => Promise<Runtime>
   readonly configuredService: (command: Command) => ConfiguredService
+  /** On record before it begins, and when it has ended. */
+  readonly audited: <T>(command: Command, work: () => Promise<T>) => Promise<T>
 }
 
 interface ExportFlags {
@@ -30,7 +32,7 @@ interface ExportFlags {
 
 export function addExport(
   root: Command,
-  { terminal, signal, examples, openRuntime, configuredService }: ExportParts,
+  { terminal, signal, examples, openRuntime, configuredService, audited }: ExportParts,
 ) {
   root
     .command('export')
@@ -59,21 +61,25 @@ export function addExport(
       ),
     )
     .action(async (flags: ExportFlags, command: Command) => {
-      const { from, to, incident, format } = flags
       await using runtime = await openRuntime(command)
-      const events = exportedEvents({ ledger: runtime.ledger, from, to, incident, signal })
-      if (format !== 'bundle') {
-        const written = await writeLines(format === 'csv' ? csvOf(events) : ndjsonOf(events), terminal.out)
-        const count = format === 'csv' ? Math.max(written - 1, 0) : written
-        terminal.err.write(`${count} events exported\n`)
-        return
-      }
-      const url = flags.url ?? configuredService(command).url
-      const accessKey = await accessKeyFor(url, flags.accessKeyFile, () => configuredService(command))
-      const ask = serviceClient({ url, accessKey, signal })
-      const written = await writeLines(bundlesOf(incidentsOf(events), ask), terminal.out)
-      terminal.err.write(`${written} incidents exported\n`)
+      await audited(command, () => write(flags, command, runtime))
     })
+
+  async function write(flags: ExportFlags, command: Command, { ledger }: Runtime): Promise<void> {
+    const { from, to, incident, format } = flags
+    const events = exportedEvents({ ledger, from, to, incident, signal })
+    if (format !== 'bundle') {
+      const written = await writeLines(format === 'csv' ? csvOf(events) : ndjsonOf(events), terminal.out)
+      const count = format === 'csv' ? Math.max(written - 1, 0) : written
+      terminal.err.write(`${count} events exported\n`)
+      return
+    }
+    const url = flags.url ?? configuredService(command).url
+    const accessKey = await accessKeyFor(url, flags.accessKeyFile, () => configuredService(command))
+    const ask = serviceClient({ url, accessKey, signal })
+    const written = await writeLines(bundlesOf(incidentsOf(events), ask), terminal.out)
+    terminal.err.write(`${written} incidents exported\n`)
+  }
 }
 
 async function* ndjsonOf(events: ReturnType<typeof exportedEvents>): AsyncGenerator<string> {

@@ -9,6 +9,7 @@ export async function runVerify(args: readonly string[], interruption = new Abor
     version: 'test',
     interruption,
     configuredService: () => ({ url: new URL('http://127.0.0.1:3003'), accessKey: 'the configured key' }),
+    auditFile: () => '/nowhere/audit.log',
     serve: notHere,
     openRuntime: notHere,
     openRepublication: notHere,
