@@ -1,15 +1,17 @@
-/** `incident-ledger log-proof`: the proofs of an incident's events as files that other tools take (C2SP tlog-proof). */
+/** `incident-ledger log-proof`: the proofs of events as files that other tools take (C2SP tlog-proof). */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { IncidentId } from '../aggregates/incident/index.ts'
 import { proofsOf, readBundle } from '../audit/bundle.ts'
-import { tlogProofOf } from '../audit/tlog-proof.ts'
+import { openServedLog } from '../audit/served-proof.ts'
+import { type TlogProof, tlogProofOf } from '../audit/tlog-proof.ts'
 import { bundleOf } from './export/bundles.ts'
 import { accessKeyFor, type ConfiguredService, serviceUrl } from './service-address.ts'
-import { serviceClient } from './service-client.ts'
+import { type Ask, serviceClient } from './service-client.ts'
 import { type Terminal, writeJson } from './terminal.ts'
 import { incidentOption } from './values.ts'
+import { logOverHttp } from './verify/log-over-http.ts'
 
 export interface LogProofParts {
   readonly terminal: Terminal
@@ -21,6 +23,8 @@ export interface LogProofParts {
 
 interface LogProofFlags {
   readonly incident?: IncidentId
+  readonly stream?: string
+  readonly index?: number
   readonly revision?: number
   readonly out: string
   readonly url?: URL
@@ -35,10 +39,15 @@ export function addLogProof(
     .command('log-proof')
     .argument('[bundle]', 'a file as `export --format bundle` gives it')
     .description(
-      'Write the proof of each event of an incident as a C2SP tlog-proof file, INDEX.tlog-proof, beside the entry that it proves, INDEX.entry.',
+      'Write the proof of each event of an incident, of another stream such as an access key, or of one event by its index, as a C2SP tlog-proof file, INDEX.tlog-proof, beside the entry that it proves, INDEX.entry.',
     )
     .option('--incident <id>', 'of which the service is asked for the bundle', incidentOption)
-    .option('--revision <number>', 'only of this event', wholeNumber)
+    .option(
+      '--stream <name>',
+      'such as accessKey-ID; its events are looked for through all entries that the service serves',
+    )
+    .option('--index <number>', 'of the one event that has this place in the whole ledger', wholeNumber)
+    .option('--revision <number>', 'only of this event of the incident or the stream', wholeNumber)
     .requiredOption('--out <dir>', 'where to write; made if it is not there')
     .option('--url <url>', 'of the service; otherwise the one on this machine', serviceUrl)
     .option('--access-key-file <file>', 'holds the access key for it; on this machine: the configured one')
@@ -47,50 +56,82 @@ export function addLogProof(
       examples(
         'incident-ledger log-proof bundle.json --out proofs',
         'incident-ledger log-proof --incident 0197a5c0-0000-7000-8000-000000000001 --revision 0 --out proofs',
+        'incident-ledger log-proof --stream accessKey-0197a5c0-0000-7000-8000-000000000002 --out proofs',
+        'incident-ledger log-proof --index 41 --out proofs',
       ),
     )
     .action(async (file: string | undefined, flags: LogProofFlags, command: Command) => {
-      const { incident, revision, out } = flags
-      if ((file === undefined) === (incident === undefined)) {
-        command.error('error: name a bundle, or an incident with --incident: one of the two')
+      const { incident, stream, index, revision, out } = flags
+      if ([file, incident, stream, index].filter((given) => given !== undefined).length !== 1) {
+        command.error('error: name a bundle, or one of --incident, --stream and --index')
       }
-      const text = file === undefined ? await asked(flags, command) : await readFile(file, 'utf8')
-      const written = await writeProofs(text, { out, revision })
+      if (index !== undefined && revision !== undefined) {
+        command.error('error: --index names one event already: --revision is for an incident or a stream')
+      }
+      const proofs =
+        stream === undefined && index === undefined
+          ? proofsIn(
+              file === undefined ? await bundleAsked(flags, command) : await readFile(file, 'utf8'),
+              revision,
+            )
+          : servedProofs(logOverHttp(await client(flags, command)), flags)
+      const written: string[] = []
+      for await (const proof of proofs) written.push(...(await write(proof, out)))
       if (json(command)) writeJson(terminal, { type: 'log-proof', files: written })
       else for (const name of written) terminal.out.write(`${name}\n`)
     })
 
-  async function asked(
-    { incident, url: given, accessKeyFile }: LogProofFlags,
-    command: Command,
-  ): Promise<string> {
-    if (incident === undefined) throw new Error('no incident is named')
+  async function client({ url: given, accessKeyFile }: LogProofFlags, command: Command): Promise<Ask> {
     const url = given ?? configuredService(command).url
     const accessKey = await accessKeyFor(url, accessKeyFile, () => configuredService(command))
-    return bundleOf(incident, serviceClient({ url, accessKey, signal }))
+    return serviceClient({ url, accessKey, signal })
+  }
+
+  async function bundleAsked(flags: LogProofFlags, command: Command): Promise<string> {
+    if (flags.incident === undefined) throw new Error('no incident is named')
+    return bundleOf(flags.incident, await client(flags, command))
   }
 }
 
-/** @returns the files that were written. */
-async function writeProofs(
-  text: string,
-  { out, revision }: { readonly out: string; readonly revision: number | undefined },
-): Promise<string[]> {
+interface WrittenProof extends TlogProof {
+  readonly entry: string | Buffer
+}
+
+function proofsIn(text: string, revision: number | undefined): WrittenProof[] {
   const bundle = readBundle(text)
   if ('code' in bundle) throw new Error(bundle.message)
   const proofs = proofsOf(bundle).filter((_, place) => revision === undefined || place === revision)
-  if (proofs.length === 0) {
-    throw new Error(`there is no revision ${revision}: the bundle has 0 to ${bundle.events.length - 1}`)
+  if (proofs.length > 0) return proofs
+  throw new Error(`there is no revision ${revision}: the bundle has 0 to ${bundle.events.length - 1}`)
+}
+
+async function* servedProofs(
+  files: Parameters<typeof openServedLog>[0],
+  { stream = '', index, revision }: Pick<LogProofFlags, 'stream' | 'index' | 'revision'>,
+): AsyncGenerator<WrittenProof> {
+  const log = await openServedLog(files)
+  if (index !== undefined) return yield log.proofAt(index)
+  let isThere = false
+  for await (const found of log.indexesOf(stream)) {
+    if (revision !== undefined && found.revision !== revision) continue
+    isThere = true
+    yield log.proofAt(found.index)
+    if (revision !== undefined) return
   }
+  if (isThere) return
+  const what = revision === undefined ? 'no event' : `no revision ${revision}`
+  throw new Error(
+    `there is ${what} of the stream ${stream} among the ${log.size} events under the newest note`,
+  )
+}
+
+/** @returns the files that were written. */
+async function write({ entry, ...proof }: WrittenProof, out: string): Promise<string[]> {
   await mkdir(out, { recursive: true })
-  const files: string[] = []
-  for (const { entry, ...proof } of proofs) {
-    const name = join(out, String(proof.index))
-    await writeFile(`${name}.tlog-proof`, tlogProofOf(proof))
-    await writeFile(`${name}.entry`, entry)
-    files.push(`${name}.tlog-proof`, `${name}.entry`)
-  }
-  return files
+  const name = join(out, String(proof.index))
+  await writeFile(`${name}.tlog-proof`, tlogProofOf(proof))
+  await writeFile(`${name}.entry`, entry)
+  return [`${name}.tlog-proof`, `${name}.entry`]
 }
 
 function wholeNumber(text: string): number {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { type IncidentId, type Instant, incidentId } from '../../../src/aggregates/incident/index.ts'
 import { readCheckpoint } from '../../../src/audit/checkpoint.ts'
 import { hashOfLeaf, provesInclusion } from '../../../src/audit/merkle.ts'
+import { openServedLog } from '../../../src/audit/served-proof.ts'
 import { noteVerifier, readNote, verifiedSignatures } from '../../../src/audit/signed-note.ts'
 import { readTlogProof } from '../../../src/audit/tlog-proof.ts'
 import { bundlesOf } from '../../../src/cli/export/bundles.ts'
@@ -16,11 +17,13 @@ import { exportedEvents, incidentsOf } from '../../../src/cli/export/events.ts'
 import { writeLines } from '../../../src/cli/export/output.ts'
 import { serviceNow } from '../../../src/cli/import/servicenow.ts'
 import { serviceClient } from '../../../src/cli/service-client.ts'
+import { serveLog } from '../../audit/log-server.ts'
 import { bundleOfIncident, entryText, logOf, sampleEvents, signer, uuid } from '../../audit/sample-log.ts'
 import { openMemoryStore } from '../../ledger/support/memory-store.ts'
 import { ledgerOn } from '../../ledger/support/requests.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 import { extract, imported } from '../import/importing.ts'
+import { runVerify } from '../verify/run-verify.ts'
 
 const store = openMemoryStore()
 await imported(serviceNow, extract, store)
@@ -161,6 +164,57 @@ describe('an export of bundles', () => {
     server.close()
     expect(new Set(keys)).toEqual(new Set(['a key']))
   })
+})
+
+describe('log-proof of what a service serves', () => {
+  const key = `accessKey-${uuid('key')}`
+  const events = sampleEvents(600, 50).map((event, at) =>
+    [3, 300, 599].includes(at) ? { ...event, stream: key, revision: [3, 300, 599].indexOf(at) } : event,
+  )
+  const log = logOf(events.map(entryText))
+
+  async function written(...args: readonly string[]) {
+    await using server = await serveLog(log, [signer.encoded])
+    await using directory = await temporaryDirectory()
+    const out = join(directory.path, 'proofs')
+    const run = await runVerify(['--json', 'log-proof', '--url', server.url.href, '--out', out, ...args])
+    const names = run.code === 0 ? await readdir(out) : []
+    const proved = names
+      .filter((name) => name.endsWith('.tlog-proof'))
+      .map(async (name) => {
+        const { index, proof, note } = readTlogProof(await readFile(join(out, name), 'utf8'))
+        const { size, root } = readCheckpoint(readNote(note).text)
+        const leaf = hashOfLeaf(await readFile(join(out, `${index}.entry`)))
+        expect(provesInclusion(leaf, index, size, proof, root)).toBe(true)
+        return index
+      })
+    return { ...run, indexes: (await Promise.all(proved)).sort((a, b) => a - b) }
+  }
+
+  it('proves the events of an access key, all or one of them', async () => {
+    expect((await written('--stream', key)).indexes).toEqual([3, 300, 599])
+    expect((await written('--stream', key, '--revision', '1')).indexes).toEqual([300])
+  })
+
+  it.each([0, 255, 256, 511, 512, 599])('proves event %i by its index', async (index) => {
+    expect((await written('--index', String(index))).indexes).toEqual([index])
+  })
+
+  it('says what is not there', async () => {
+    expect((await written('--index', '600')).err).toContain('no event 600 under the newest note')
+    expect((await written('--stream', key, '--revision', '3')).err).toContain(
+      `no revision 3 of the stream ${key}`,
+    )
+    expect((await written('--stream', 'accessKey')).err).toContain('no event of the stream accessKey ')
+  })
+})
+
+it('log-proof writes nothing that its note does not prove', async () => {
+  const entries = sampleEvents(20, 5).map(entryText)
+  const log = logOf(entries, { served: entries.with(7, entries[8] ?? '') })
+  const { proofAt } = await openServedLog(log.files)
+  await expect(proofAt(7)).rejects.toThrow('does not prove its event 7')
+  expect((await proofAt(8)).entry.toString()).toBe(entries[8])
 })
 
 describe('log-proof', () => {

@@ -63,6 +63,23 @@ it('a service with 890 real incidents verifies whole, and each of them by itself
   })
   const proofs = await run('--json', 'log-proof', '--incident', incidentId, ...asked, '--out', file('proofs'))
   expect(JSON.parse(proofs.out).files).toHaveLength(2 * ofIt.length)
+
+  const { id } = JSON.parse((await run('--json', 'keys', 'issue', 'pager', '--scopes', 'read')).out)
+  await waitFor(async () => Number((await note()).split('\n')[1]) > lines.length, {
+    describe: 'the access key is signed',
+  })
+  const ofKey = await run(
+    '--json',
+    'log-proof',
+    '--stream',
+    `accessKey-${id}`,
+    ...asked,
+    '--out',
+    file('proofs'),
+  )
+  expect(JSON.parse(ofKey.out).files).toEqual(
+    ['tlog-proof', 'entry'].map((kind) => join(file('proofs'), `${lines.length}.${kind}`)),
+  )
 })
 
 function answerOf(
