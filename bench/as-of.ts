@@ -7,11 +7,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { writeHistory } from './bulk-history.ts'
+import { eventsUntilEnd, writeHistory } from './bulk-history.ts'
 import { type LoadResult, request, runLoad } from './load.ts'
 import { accessKey, caughtUp, startService } from './processes.ts'
 
-const eventsEach = 5
 const connections = 2
 const rounds = 3
 const roundMs = 1_000
@@ -44,11 +43,12 @@ async function measure(): Promise<void> {
   opened.defer(() => rm(dataDir, { recursive: true, force: true }))
   const secret = randomUUID()
   const recordedFromMs = Date.now()
-  await writeHistory({ dataDir: join(dataDir, 'event-store'), secret, incidents, eventsEach })
+  // So that the present has as many under way as a moment of the past.
+  await writeHistory({ dataDir: join(dataDir, 'event-store'), secret, incidents, endsUnderWay: true })
   const recordedUntilMs = Date.now()
   const limits = { LOG_LEVEL: 'error', RATE_LIMIT: '100000000' }
   const service = opened.use(await startService({ DATA_DIR: dataDir, LEDGER_SECRET: secret, ...limits }))
-  await caughtUp(service.port, headers, incidents * eventsEach - 1)
+  await caughtUp(service.port, headers, eventsUntilEnd(incidents) - 1)
 
   // The incidents of `writeHistory` began a second apart from the beginning of 2026 on.
   const happened = () => momentIn(Date.UTC(2026, 0, 1), incidents * 1_000)

@@ -25,6 +25,8 @@ export interface BulkHistory {
   readonly incidents: number
   /** 1: they are reported only. 5: and taken on, noted on, resolved and closed. */
   readonly eventsEach?: number
+  /** It ends when the last one is reported: so, as at any moment before, some are under way. Else all lives are whole. */
+  readonly endsUnderWay?: boolean
 }
 
 /** Returns the incidents' ids, in the order in which they were reported. */
@@ -33,6 +35,7 @@ export async function writeHistory({
   secret,
   incidents,
   eventsEach = wholeLife,
+  endsUnderWay = false,
 }: BulkHistory): Promise<string[]> {
   const log = createEventLog(openDatabase(dataDir))
   const ledger = await openLedgerOn(storeOn(log), {
@@ -43,7 +46,12 @@ export async function writeHistory({
   const ids: string[] = []
   for (let first = 0; first < incidents; first += openAtATime) {
     const count = Math.min(openAtATime, incidents - first)
-    const lives = Array.from({ length: count }, (_, n) => lifeOf(first + n))
+    const lives = Array.from({ length: count }, (_, n) => {
+      const life = lifeOf(first + n)
+      return endsUnderWay
+        ? { ...life, steps: life.steps.slice(0, stepsUntilEnd(first + n, incidents)) }
+        : life
+    })
     for (let steps = 1; steps <= eventsEach; steps += 1) {
       const taken = lives.map((life) => ledger.importIncident({ ...life, steps: life.steps.slice(0, steps) }))
       const answers = await Promise.all(taken)
@@ -52,6 +60,15 @@ export async function writeHistory({
   }
   await ledger.close()
   return ids
+}
+
+/** How many events there are in one that `endsUnderWay`. */
+export function eventsUntilEnd(incidents: number): number {
+  return Array.from({ length: incidents }, (_, n) => stepsUntilEnd(n, incidents)).reduce((sum, n) => sum + n)
+}
+
+function stepsUntilEnd(n: number, incidents: number): number {
+  return Math.min(wholeLife, 1 + Math.floor((incidents - 1 - n) / openAtATime))
 }
 
 function lifeOf(n: number): ImportedIncident {

@@ -18,7 +18,7 @@ import { noCache } from '../test/projections/no-cache.ts'
 import { writeHistory } from './bulk-history.ts'
 import { silent } from './silent.ts'
 
-const tables = ['incident', 'incident_details', 'incident_event']
+const tables = ['incident', 'incident_details', 'incident_event', 'learnt']
 const eventsEach = 5
 const copyChunkBytes = 64 * 1024
 
