@@ -26,6 +26,11 @@ BEGIN
   FROM json_to_recordset(p_erasures) AS erasure(incident_id uuid, revision integer, erased text[])
   WHERE e.incident_id = erasure.incident_id AND e.revision < erasure.revision;
 
+  UPDATE incident_event e
+  SET before_assignee = NULL
+  FROM json_to_recordset(p_erasures) AS erasure(incident_id uuid, revision integer)
+  WHERE e.incident_id = erasure.incident_id AND e.revision <= erasure.revision;
+
   UPDATE incident_details d
   SET title = NULL, description = NULL, labels = '{}'
   FROM json_to_recordset(p_erasures) AS erasure(incident_id uuid, revision integer)

@@ -7,7 +7,6 @@ STABLE
 AS $$
 DECLARE
   moment text := quote_literal(coalesce(p_query ->> 'asOf', p_query ->> 'knownAt'));
-  time_line text := CASE WHEN p_query ? 'knownAt' THEN 'recorded_at' ELSE 'at' END;
   last_at text := CASE WHEN p_query ? 'knownAt' THEN 'recorded_at' ELSE 'updated_at' END;
   period text := nullif(concat_ws(
     ' AND ',
@@ -32,13 +31,13 @@ BEGIN
     'WHERE ' || nullif(concat_ws(' AND ', period, format('i.%I <= ', last_at) || moment), ''),
     -- What something has happened to since stood as after its last event until then.
     CASE WHEN moment IS NOT NULL THEN
-      format(
-        'UNION ALL SELECT e.status, i.source, e.severity, i.reported_at, e.acknowledged_at, e.resolved_at'
-        ' FROM incident i CROSS JOIN LATERAL ('
-        'SELECT * FROM incident_event WHERE incident_id = i.id AND %1$I <= %2$s ORDER BY revision DESC LIMIT 1) e'
-        ' WHERE i.%3$I > %2$s AND i.reported_at <= %2$s',
-        time_line, moment, last_at
-      ) || coalesce(' AND ' || period, '')
+      E'UNION ALL\n' || past_states_sql(
+        p_query,
+        'b.status, e.source, b.severity, e.reported_at, b.acknowledged_at, b.resolved_at',
+        'JOIN incident_event b ON b.incident_id = e.incident_id AND b.revision = e.revision - 1',
+        ARRAY[replace(period, 'i.', 'e.')],
+        NULL
+      )
     END,
     $query$
     ),

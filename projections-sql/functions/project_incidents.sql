@@ -15,6 +15,8 @@ BEGIN
   INSERT INTO incident_event
   SELECT * FROM json_populate_recordset(NULL::incident_event, p_events);
 
+  PERFORM learn(p_events);
+
   INSERT INTO incident_details (incident_id, revision, title, description, labels)
   SELECT incident_id, revision, title, description, labels
   FROM json_populate_recordset(NULL::incident_details, p_details);

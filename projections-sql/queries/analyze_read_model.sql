@@ -1,1 +1,1 @@
-ANALYZE incident, incident_event, incident_details;
+ANALYZE incident, incident_event, incident_details, learnt;

@@ -15,8 +15,14 @@ CREATE INDEX ON incident (assignee, updated_at, id);
 CREATE INDEX ON incident_details USING gin (search);
 CREATE INDEX ON incident_details USING gin (labels jsonb_path_ops);
 
--- Past states in the order of their last change.
-CREATE INDEX ON incident_event (at, incident_id);
+-- Past states by for how long they stood, and since when. The status last: those of another one are passed over within the index.
+CREATE INDEX ON incident_event (stood_for, before_at, incident_id, before_status) WHERE stood_for > 0;
+CREATE INDEX ON incident_event (known_for, before_recorded_at, before_status) WHERE known_for > 0;
+-- What is no more as it was.
+CREATE INDEX ON incident_event (before_severity, reported_at, incident_id, at, recorded_at) WHERE before_severity <> severity;
+CREATE INDEX ON incident_event (before_assignee, reported_at, incident_id, at, recorded_at)
+  WHERE before_assignee <> coalesce(assignee, '');
+
 CREATE INDEX ON incident_event (recorded_at, index);
 CREATE INDEX ON incident_event (type, index);
 CREATE INDEX ON incident_event (actor_kind, actor_id, index);

@@ -60,7 +60,7 @@ export function projectBatch(
       continue
     }
     incidents.set(incidentId, next)
-    events.push(eventRow(record, index, next))
+    events.push(eventRow(record, index, last, next))
     if (record.event.type === 'IncidentPersonalDataErased') {
       const { erased = [] } = next.incident
       erasures.push({ incident_id: incidentId, revision: record.revision, erased })
@@ -95,5 +95,9 @@ function follow(last: Standing | undefined, record: IncidentRecord): Standing | 
   if ((event.type === 'IncidentReported') !== (last === undefined)) return undefined
   const incident = evolve(incidentId, last?.incident ?? unreported, event)
   const setsDetails = event.type === 'IncidentReported' || event.type === 'IncidentDetailsAmended'
-  return { incident, detailsRevision: setsDetails ? revision : (last?.detailsRevision ?? 0) }
+  return {
+    incident,
+    detailsRevision: setsDetails ? revision : (last?.detailsRevision ?? 0),
+    firstRecordedAt: last?.firstRecordedAt ?? event.recordedAt,
+  }
 }

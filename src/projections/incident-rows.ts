@@ -2,11 +2,16 @@
 import type { Incident, IncidentEvent, Instant, Labels } from '../aggregates/incident/index.ts'
 import type { Actor, IncidentRecord, UnreadableRecord } from '../ledger/event.ts'
 
+/** past_states_sql counts as far: to 139 years. */
+const longestMagnitude = 22
+
 /** An incident as the read model keeps it. */
 export interface Standing {
   readonly incident: Incident
   /** The revision that last set title, description or labels. */
   readonly detailsRevision: number
+  /** When the ledger learnt of it. */
+  readonly firstRecordedAt: Instant
 }
 
 interface Identity {
@@ -39,6 +44,7 @@ interface Details {
 
 export interface IncidentRow extends Identity, Progress {
   readonly updated_at: Instant
+  readonly first_recorded_at: Instant
   readonly recorded_at: Instant
   readonly revision: number
 }
@@ -68,6 +74,16 @@ export interface EventRow extends Place, Progress {
   readonly correlation_id: string
   readonly data: IncidentEvent['data']
   readonly erased_fields: readonly string[] | null
+  readonly source: Incident['source']
+  readonly reported_at: Instant
+  /** How the incident stood until this event; null in its first one. */
+  readonly before_at: Instant | null
+  readonly before_recorded_at: Instant | null
+  readonly before_status: Incident['status'] | null
+  readonly before_severity: Incident['severity'] | null
+  readonly before_assignee: string | null
+  readonly stood_for: number | null
+  readonly known_for: number | null
 }
 
 export interface UnreadableRow extends Place {
@@ -88,6 +104,7 @@ export function incidentRow(standing: Standing): IncidentRow {
     occurred_at: incident.occurredAt,
     reported_at: incident.reportedAt,
     updated_at: incident.updatedAt,
+    first_recorded_at: standing.firstRecordedAt,
     recorded_at: incident.recordedAt,
     revision: incident.revision,
     ...progress(standing),
@@ -98,9 +115,15 @@ export function detailsRow({ id, revision, title, description, labels }: Inciden
   return { incident_id: id, revision, title, description, labels }
 }
 
-/** `standing`: as it was after this event. */
-export function eventRow(record: IncidentRecord, index: number, standing: Standing): EventRow {
+/** `before`: as it was before this event; `standing`: as it was after it. */
+export function eventRow(
+  record: IncidentRecord,
+  index: number,
+  before: Standing | undefined,
+  standing: Standing,
+): EventRow {
   const { incidentId, revision, event, metadata } = record
+  const last = before?.incident
   return {
     ...place(record, index),
     incident_id: incidentId,
@@ -115,6 +138,15 @@ export function eventRow(record: IncidentRecord, index: number, standing: Standi
     data: event.data,
     erased_fields: event.erased ?? null,
     ...progress(standing),
+    source: standing.incident.source,
+    reported_at: standing.incident.reportedAt,
+    before_at: last?.updatedAt ?? null,
+    before_recorded_at: last?.recordedAt ?? null,
+    before_status: last?.status ?? null,
+    before_severity: last?.severity ?? null,
+    before_assignee: last?.assignee ?? null,
+    stood_for: last ? magnitude(last.updatedAt, event.at) : null,
+    known_for: last ? magnitude(last.recordedAt, event.recordedAt) : null,
   }
 }
 
@@ -132,6 +164,14 @@ export function unreadableRow(
 export interface CurrentRow extends IncidentRow, Details {}
 
 export function standingOf(row: CurrentRow): Standing {
+  return {
+    incident: incidentOf(row),
+    detailsRevision: row.details_revision,
+    firstRecordedAt: row.first_recorded_at,
+  }
+}
+
+export function incidentOf(row: Omit<CurrentRow, 'first_recorded_at'>): Incident {
   const incident = {
     id: row.id,
     title: row.title,
@@ -157,7 +197,7 @@ export function standingOf(row: CurrentRow): Standing {
     ...(row.erased && { erased: row.erased }),
   }
   // The row was made from an Incident, whose status and times belong together.
-  return { incident: incident as Incident, detailsRevision: row.details_revision }
+  return incident as Incident
 }
 
 /** An incident's JSON: the same bytes whether it was folded or read, for its ETag is a strong one. */
@@ -192,6 +232,12 @@ function progress({ incident, detailsRevision }: Standing): Progress {
     reopen_count: incident.reopenCount,
     erased: incident.erased ?? null,
   }
+}
+
+/** The least n with which from one instant to the other it is less than 4^n milliseconds; at most 22, for all that is longer. */
+function magnitude(from: Instant, to: Instant): number {
+  const ms = Date.parse(to) - Date.parse(from)
+  return ms > 0 ? Math.min(Math.ceil(ms.toString(2).length / 2), longestMagnitude) : 0
 }
 
 function place({ id, position }: Pick<IncidentRecord, 'id' | 'position'>, index: number): Place {

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import type { IncidentId } from '../aggregates/incident/index.ts'
-import { type CurrentRow, type EventRow, incidentJson, standingOf } from './incident-rows.ts'
+import { type CurrentRow, type EventRow, incidentJson, incidentOf } from './incident-rows.ts'
 import { readStandings } from './incident-store.ts'
 import { erasedIn } from './listed-event.ts'
 import {
@@ -36,8 +36,8 @@ export function openQueries(pool: pg.Pool, cache: CacheReader): Queries {
     },
 
     async incidents(query) {
-      const rows = await ask<CurrentRow>('list_incidents', incidentsJson(query))
-      return rows.map((row) => standingOf(row).incident)
+      const rows = await ask<Omit<CurrentRow, 'first_recorded_at'>>('list_incidents', incidentsJson(query))
+      return rows.map(incidentOf)
     },
 
     async events(query) {

@@ -26,7 +26,7 @@ test('the rows say what evolve says', () => {
     ...write(id, { type: 'Revise', body: { severity: 'high', title: 'Another title' } }),
   ])
   const { events, details, incidents } = projectBatch(new Map(), records, 7)
-  expect(incidents.get(id)).toEqual({ incident: incident(id), detailsRevision: 2 })
+  expect(incidents.get(id)).toMatchObject({ incident: incident(id), detailsRevision: 2 })
   expect(
     events.map(({ index, revision, status, severity, details_revision }) => [
       index,

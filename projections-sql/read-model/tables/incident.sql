@@ -13,6 +13,8 @@ CREATE TABLE incident (
   occurred_at timestamptz NOT NULL,
   reported_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,
+  -- When the ledger learnt of it, and last learnt anything of it.
+  first_recorded_at timestamptz NOT NULL,
   recorded_at timestamptz NOT NULL,
   acknowledged_at timestamptz,
   resolved_at timestamptz,

@@ -27,5 +27,18 @@ CREATE TABLE incident_event (
   resolved_at timestamptz,
   reopen_count integer NOT NULL,
   erased text[],
+  -- Of the incident, which never change.
+  source ledger.source NOT NULL,
+  reported_at timestamptz NOT NULL,
+  -- How the incident stood until this event, and since when, on both time lines. Null in its first one.
+  before_at timestamptz,
+  before_recorded_at timestamptz,
+  before_status ledger.status,
+  before_severity ledger.severity,
+  before_assignee text,
+  -- n where it stood so, and was known to, for less than 4^n milliseconds: so who stood how at a moment is found among what began not long
+  -- before it. 22 for anything longer, 0 for no time.
+  stood_for smallint,
+  known_for smallint,
   UNIQUE (incident_id, revision)
 );

@@ -65,7 +65,7 @@ export function incidentList(
       tag: 'Incidents',
       summary: 'List and search incidents',
       description:
-        'Filters are joined by AND. A page of the present costs the same at any depth. With `asOf` or `knownAt`: the incidents as they were; such a page costs more, the rarer what is asked for was.',
+        'Filters are joined by AND. A page costs the same at any depth. With `asOf` or `knownAt`: the incidents as they were; such a page costs up to three times one of the present, and the more, the more incidents were under way then.',
       answers: {
         200: {
           description: 'A page of incidents.',
