@@ -125,7 +125,8 @@ export async function answerOf<Answer>(asked: Promise<Answer>): Promise<Answer> 
 
 const queryCanceled = '57014'
 /**
- * Classes of SQLSTATE that are not the query's fault: connection, rollback (deadlock), resources, operator, system.
+ * Classes of SQLSTATE that are not the query's fault: connection, rollback (deadlock), resources, operator, system. And columns and tables that
+ * are not there: the read model has the form of another version, and is made anew.
  * https://www.postgresql.org/docs/18/errcodes-appendix.html
  */
-const passing = /^(08|40|53|57|58|XX)/
+const passing = /^(08|40|53|57|58|XX|42703|42P01)/

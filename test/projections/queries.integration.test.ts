@@ -91,6 +91,17 @@ test('pages of any list, now or of the past, are what filtering and sorting the 
   )
 })
 
+test('a read model in the form of another version cannot answer now', async () => {
+  await using other = await createTestDatabase()
+  await migrate(other.url)
+  const itsPool = openPool({ databaseUrl: other.url, max: 1 })
+  await itsPool.query('ALTER TABLE incident_event DROP COLUMN stood_for')
+  const { incidents } = openQueries(itsPool, noCache)
+  const asked = incidents({ sort: 'updatedAt', limit: 10, moment: { asOf: instantOf(startMs) } })
+  await expect(asked).rejects.toMatchObject({ code: 'read-model-unavailable' })
+  await itsPool.end()
+})
+
 test('statistics of any period, now or of the past, are what counting the folded states gives', async () => {
   const asked = fc.record({ from: moment, to: moment, moment: past }, { requiredKeys: [] })
   await fc.assert(
