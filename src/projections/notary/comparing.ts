@@ -46,7 +46,12 @@ export async function keepComparing(
       await delay(options.compareEveryMs, undefined, { signal: term.signal })
     }
   } catch (error) {
-    if (error instanceof ProjectorStopped) await keepDifference(term, error.message)
+    if (error instanceof ProjectorStopped) {
+      // This process stops in any case; where it cannot be remembered, the next one finds it by a comparison of its own.
+      await keepDifference(term, error.message).catch((err: unknown) =>
+        options.log.error({ err }, 'what the comparison found could not be kept in Postgres'),
+      )
+    }
     throw error
   }
 }
