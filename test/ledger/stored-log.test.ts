@@ -1,6 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { noteSigner } from '../../src/audit/signed-note.ts'
+import { verifyStoreAt } from '../../src/cli/verify/verify-store.ts'
 import { openLogFile } from '../../src/embedded/event-store/log-file.ts'
 import { type EventStoreNode, startEventStoreNode } from '../../src/embedded/event-store/node.ts'
 import { openCheckpoints } from '../../src/ledger/checkpoints.ts'
@@ -8,6 +10,7 @@ import { connectEventStore } from '../../src/ledger/connection.ts'
 import { openEntries } from '../../src/ledger/entries.ts'
 import { openStoredLedger, storedEntry, storedNote } from '../../src/ledger/stored-log.ts'
 import { checkpointStream, isLedgerStream } from '../../src/ledger/streams.ts'
+import { recordedTerminal } from '../cli/recorded-terminal.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { appendRaw, raw } from './copy/stored.ts'
 import { silent } from './support/requests.ts'
@@ -102,6 +105,16 @@ it('so are its notes, and what is among them and is none', async () => {
     await stored.close()
     await checkpoints.close()
   }
+})
+
+it('a verification of a file lets others have their turn, so that it shows how far it is and can be interrupted', async () => {
+  const interruption = new AbortController()
+  const terminal = recordedTerminal()
+  const verifiers = [noteSigner('test.example', Buffer.alloc(32, 1))]
+  const of = { store: folder(), url: undefined, verifiers, knownFiles: [], accessKey: undefined, json: true }
+  const verifying = verifyStoreAt({ ...of, terminal, signal: interruption.signal })
+  setImmediate(() => interruption.abort(new Error('enough')))
+  await expect(verifying).rejects.toThrow('enough')
 })
 
 it('a file that is no log of ours is refused', () => {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { setImmediate as othersTurn } from 'node:timers/promises'
 import { verifyStore } from '../../audit/store-verification.ts'
 import type { RecordedEvent } from '../../embedded/event-store/events.ts'
 import { type LogFile, openLogFile } from '../../embedded/event-store/log-file.ts'
@@ -77,6 +78,7 @@ function ledgerInFile(file: LogFile): StoredLedger {
   return {
     async *entries() {
       for (const page of file.events(isLedgerStream)) {
+        await othersTurn() // the file is read at once: neither Ctrl-C nor the progress would be heard of
         yield page.map((event) => storedEntry(bytesOf(event)))
       }
     },
