@@ -48,6 +48,8 @@ export interface CodecTerms {
   readonly upcasts?: Upcasts
 }
 
+type FoundKeys = Awaited<ReturnType<DataKeys['find']>>
+
 const erasureType = 'IncidentPersonalDataErased' satisfies IncidentEventType
 /** What the ledger itself adds to the event: the aggregate knows no keys. */
 const erasedKeys = z.object({ keyIds: z.array(z.string()) })
@@ -57,8 +59,7 @@ export function openCodec({ keys, log, upcasts: table = upcasts }: CodecTerms): 
   return {
     encode: (records, key, erasing) => records.map((record) => encoded(record, key, erasing)),
     decode: async (events) => {
-      keys.forget(events.flatMap(keysErasedBy))
-      const found = await keys.find(new Set(events.flatMap(keyIdOf)))
+      const found = await keysOf(events, keys)
       return events.map((event) => {
         const record = decoded(event, found, table)
         if (record.kind === 'unreadable') {
@@ -69,11 +70,21 @@ export function openCodec({ keys, log, upcasts: table = upcasts }: CodecTerms): 
       })
     },
     disclose: async (events) => {
-      keys.forget(events.flatMap(keysErasedBy))
-      const found = await keys.find(new Set(events.flatMap(keyIdOf)))
+      const found = await keysOf(events, keys)
       return events.map((event) => disclosed(event, found))
     },
   }
+}
+
+/** The keys that the events' texts need, once what they erase is forgotten. */
+async function keysOf(events: readonly StoredEvent[], keys: CodecTerms['keys']): Promise<FoundKeys> {
+  const needed = new Set<string>()
+  for (const event of events) {
+    if (event.type === erasureType) keys.forget(keysErasedBy(event))
+    const id = keyIdOf(event)
+    if (id !== undefined) needed.add(id)
+  }
+  return keys.find(needed)
 }
 
 /** The keys that an event says are gone. */
@@ -100,11 +111,7 @@ function encoded(
   return { id, type, data, metadata: { ...metadata, actor: { kind: actor.kind, id: actor.id }, sealed } }
 }
 
-function decoded(
-  stored: StoredEvent,
-  keys: Awaited<ReturnType<DataKeys['find']>>,
-  table: Upcasts,
-): LedgerRecord {
+function decoded(stored: StoredEvent, keys: FoundKeys, table: Upcasts): LedgerRecord {
   const { id, stream, revision, position, type } = stored
   const envelope = { id, stream, revision, position }
   if (!isIncidentStream(stream)) return { kind: 'other', type, ...envelope }
@@ -114,10 +121,7 @@ function decoded(
     : { kind: 'incident', ...reading, ...envelope }
 }
 
-function disclosed(
-  { id, stream, metadata }: StoredEvent,
-  keys: Awaited<ReturnType<DataKeys['find']>>,
-): Disclosures {
+function disclosed({ id, stream, metadata }: StoredEvent, keys: FoundKeys): Disclosures {
   const incidentId = incidentOfStream(stream)
   const about = storedMetadata.safeParse(metadata)
   if (!incidentId || !about.success) return {}
@@ -136,11 +140,7 @@ interface Reading {
 }
 
 /** What the event says, or why it cannot be read. No reason repeats a value: it may be personal. */
-function read(
-  stored: StoredEvent,
-  keys: Awaited<ReturnType<DataKeys['find']>>,
-  table: Upcasts,
-): Reading | string {
+function read(stored: StoredEvent, keys: FoundKeys, table: Upcasts): Reading | string {
   const { id, stream, type, data, metadata } = stored
   const incidentId = incidentOfStream(stream)
   if (!incidentId) return 'the name of its stream holds no incident id'
@@ -178,7 +178,7 @@ function read(
   }
 }
 
-type Found = ReturnType<Awaited<ReturnType<DataKeys['find']>>['get']>
+type Found = ReturnType<FoundKeys['get']>
 
 function isMissing(key: NonNullable<Found>): key is Extract<Found, { readonly missing: string }> {
   return typeof key === 'object' && 'missing' in key
@@ -222,11 +222,11 @@ function shaped(
   return read.success ? { data: read.data, ...(erased.length > 0 && { erased }) } : complaint(read.error)
 }
 
-/** The ids of the keys that are needed to read it. */
-function keyIdOf({ stream, metadata }: StoredEvent): readonly string[] {
-  if (!isIncidentStream(stream) || !isObject(metadata)) return []
+/** The key that is needed to read it. */
+function keyIdOf({ stream, metadata }: StoredEvent): string | undefined {
+  if (!isIncidentStream(stream) || !isObject(metadata)) return undefined
   const { sealed } = metadata
-  return isObject(sealed) && typeof sealed.key === 'string' ? [sealed.key] : []
+  return isObject(sealed) && typeof sealed.key === 'string' ? sealed.key : undefined
 }
 
 /** A step may stumble over data that was never of its version: then there is nothing that a schema would take. */

@@ -19,7 +19,8 @@ import { openKeyring, type Secrets } from './keyring.ts'
 import type { Ledger } from './ledger.ts'
 import { openPinBoard } from './pin.ts'
 import { openRewrapping } from './rewrap.ts'
-import { genesisStream } from './streams.ts'
+import { sharedFollow } from './shared-tail.ts'
+import { genesisStream, ledgerAndVaultPrefixes } from './streams.ts'
 import { openSubscriptions } from './subscription.ts'
 import type { Tenure } from './tenure.ts'
 import { openVaults } from './vault.ts'
@@ -62,7 +63,8 @@ export async function openLedger(
 
 /** The ledger in a given store, which it closes with itself. */
 export async function openLedgerOn(unguarded: EventStore, options: LedgerOptions): Promise<Ledger> {
-  const store = guardedStore(unguarded)
+  const guarded = guardedStore(unguarded)
+  const store = { ...guarded, follow: sharedFollow(guarded.follow, ledgerAndVaultPrefixes) }
   const { log, appendDeadlineMs = defaultAppendDeadlineMs, clock = Date.now, chainLowerBound } = options
   const keyring = openKeyring(options.secret)
   const vaults = openVaults(store, keyring, appendDeadlineMs)

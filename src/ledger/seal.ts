@@ -2,11 +2,11 @@
  * Personal text as events keep it: each field as a salted commitment, which may be seen by all, and the texts themselves in one box
  * that a key opens. Without the key the commitments say nothing, and with one field's salt they prove that field and no other.
  *
- * commitment = SHA-256(salt ‖ value), the value as JSON in UTF-8. A field's salt is SHA-256(seed ‖ field's name), so that one seed of 32
- * random bytes in the box stands for all of them, and to give one salt away gives away no other: what could be told from a hash are hashes of
- * names that begin with that name and SHA-256's padding, and no field is called so. Box = nonce ‖ ciphertext ‖ tag of AES-256-GCM over
- * seed ‖ JSON of the values; its associated data are the incident, the event, the key and the commitments: it opens in its own place only,
- * and only beside the commitments that it was sealed with, which therefore need not be made again to be trusted.
+ * commitment = SHA-256(salt ‖ value), the value as JSON in UTF-8. The salts are SHAKE256(seed), 32 bytes for each field in the order of
+ * their names, so that one seed of 32 random bytes in the box stands for all of them, and to give one away gives away no other. Box =
+ * nonce ‖ ciphertext ‖ tag of AES-256-GCM over seed ‖ JSON of the values; its associated data are the incident, the event, the key and the
+ * commitments: it opens in its own place only, and only beside the commitments that it was sealed with, which therefore need not be made
+ * again to be trusted.
  */
 import {
   createCipheriv,
@@ -47,7 +47,7 @@ export const dataKeyBytes = 32
 const nonceBytes = 12
 const tagBytes = 16
 const seedBytes = 32
-const hashBytes = 32
+const saltBytes = 32
 
 /** @param values JSON, by field; a value that is undefined is no field. @param dataKey 32 bytes, for AES-256. */
 export function seal(
@@ -56,20 +56,19 @@ export function seal(
   dataKey: KeyObject,
 ): Seal {
   const seed = randomness(seedBytes)
-  const commitments: Record<string, string> = {}
-  for (const field of Object.keys(values).sort()) {
-    if (values[field] !== undefined) commitments[field] = commitmentOf(saltOf(seed, field), values[field])
-  }
   const nonce = randomness(nonceBytes)
+  const texts = textsOf(values)
+  const salts = saltsOf(seed, texts.length)
+  const commitments: Record<string, string> = {}
+  texts.forEach(({ field, text }, place) => {
+    commitments[field] = commitmentOf(saltAt(salts, place), text)
+  })
   const encryption = createCipheriv(cipher, dataKey, nonce, { authTagLength: tagBytes })
   encryption.setAAD(associatedData(context, commitments))
-  const box = Buffer.concat([
-    nonce,
-    encryption.update(seed),
-    encryption.update(JSON.stringify(values), 'utf8'),
-    encryption.final(),
-    encryption.getAuthTag(),
-  ])
+  const plain = `{${texts.map(({ field, text }) => `${JSON.stringify(field)}:${text}`).join(',')}}`
+  const encrypted = encryption.update(withText(seed, plain))
+  encryption.final() // of this mode nothing is left over
+  const box = Buffer.concat([nonce, encrypted, encryption.getAuthTag()])
   return { key: context.keyId, commitments, box: box.toString('base64') }
 }
 
@@ -89,9 +88,11 @@ export function disclosuresOf(
   dataKey: KeyObject,
 ): Readonly<Record<string, Disclosure>> {
   const { seed, values } = unboxed(sealed, context, dataKey)
+  const texts = textsOf(values)
+  const salts = saltsOf(seed, texts.length)
   return Object.fromEntries(
-    Object.entries(values).map(([field, value]) => {
-      const disclosure = { salt: saltOf(seed, field).toString('base64url'), value }
+    texts.map(({ field }, place) => {
+      const disclosure = { salt: saltAt(salts, place).toString('base64url'), value: values[field] }
       const commitment = sealed.commitments[field]
       if (commitment === undefined || !proves(disclosure, commitment)) {
         throw new BrokenSeal(`${field} is not what was committed to`)
@@ -104,7 +105,10 @@ export function disclosuresOf(
 /** Whether the disclosure is what the commitment was made of. */
 export function proves({ salt, value }: Disclosure, commitment: string): boolean {
   const given = Buffer.from(commitment, 'base64url')
-  const expected = Buffer.from(commitmentOf(Buffer.from(salt, 'base64url'), value), 'base64url')
+  const expected = Buffer.from(
+    commitmentOf(Buffer.from(salt, 'base64url'), JSON.stringify(value)),
+    'base64url',
+  )
   return given.length === expected.length && timingSafeEqual(given, expected)
 }
 
@@ -130,15 +134,39 @@ function decrypted(box: Buffer, place: Buffer, dataKey: KeyObject): Buffer {
   return opened
 }
 
-/** In base64url. */
-function commitmentOf(salt: Buffer, value: unknown): string {
-  return hash('sha256', Buffer.concat([salt, Buffer.from(JSON.stringify(value))]), 'base64url')
+/** Each value as JSON, in the order of the fields' names. */
+function textsOf(values: Readonly<Record<string, unknown>>): { field: string; text: string }[] {
+  const texts = []
+  for (const field of Object.keys(values).sort()) {
+    const text = JSON.stringify(values[field])
+    if (text !== undefined) texts.push({ field, text })
+  }
+  return texts
 }
 
-function saltOf(seed: Buffer, field: string): Buffer {
-  const salt = Buffer.allocUnsafe(hashBytes)
-  salt.write(hash('sha256', Buffer.concat([seed, Buffer.from(field)]), 'latin1'), 'latin1')
-  return salt
+/** In base64url. */
+function commitmentOf(salt: Buffer, text: string): string {
+  return hash('sha256', withText(salt, text), 'base64url')
+}
+
+/** One after the other. */
+function saltsOf(seed: Buffer, fields: number): Buffer {
+  const outputLength = Math.max(fields, 1) * saltBytes
+  return Buffer.from(hash('shake256', seed, { outputEncoding: 'latin1', outputLength }), 'latin1')
+}
+
+function saltAt(salts: Buffer, place: number): Buffer {
+  return salts.subarray(place * saltBytes, (place + 1) * saltBytes)
+}
+
+const workspace = Buffer.alloc(16_384)
+
+/** The bytes, and then the text in UTF-8; good until this is called again. */
+function withText(bytes: Buffer, text: string): Buffer {
+  const most = bytes.length + 3 * text.length
+  const target = most <= workspace.length ? workspace : Buffer.allocUnsafe(most)
+  bytes.copy(target)
+  return target.subarray(0, bytes.length + target.write(text, bytes.length))
 }
 
 /** A line for each part. No part has a line break in it: ids, names of fields and base64url. */

@@ -124,7 +124,7 @@ async function paused(failures: number, ended: AbortSignal): Promise<void> {
 }
 
 /** Those that lie beyond what went before: a server may repeat an event after a change of leader, and must not be believed. */
-function advancing(
+export function advancing(
   events: readonly StoredEvent[],
   after: LedgerPosition | undefined,
 ): readonly StoredEvent[] {
