@@ -101,14 +101,27 @@ function encoded(
 ): ProposedEvent {
   const { type } = event
   const said = incidentEventData[type].parse(event.data)
-  const { actor, ...metadata } = eventMetadata.parse(about)
+  const { actor, traceparent, ...metadata } = eventMetadata.parse(about)
   const personal: readonly string[] = personalFields[type]
   const data: Record<string, unknown> = {}
   const values: Record<string, unknown> = { [actorName]: actor.name }
   for (const [field, value] of Object.entries(said)) (personal.includes(field) ? values : data)[field] = value
   if (type === erasureType) data.keyIds = erasing
   const sealed = seal(values, { incidentId, eventId: id, keyId }, key)
-  return { id, type, data, metadata: { ...metadata, actor: { kind: actor.kind, id: actor.id }, sealed } }
+  return {
+    id,
+    type,
+    data: inOrder(data),
+    metadata: inOrder({ ...metadata, actor: { id: actor.id, kind: actor.kind }, sealed, traceparent }),
+  }
+}
+
+/** As canonical JSON has them: then the notary need not sort them. Those that are undefined are no members. */
+function inOrder(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const sorted: Record<string, unknown> = {}
+  for (const name of Object.keys(members).sort())
+    if (members[name] !== undefined) sorted[name] = members[name]
+  return sorted
 }
 
 function decoded(stored: StoredEvent, keys: FoundKeys, table: Upcasts): LedgerRecord {

@@ -82,11 +82,51 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 class NoIJson extends Error {}
 
-/** RFC 8785: members in the order of their names' UTF-16 units, numbers and strings as JSON.stringify writes them. @throws NoIJson */
-function canonical(value: unknown, level = 0): string {
+/**
+ * RFC 8785: members in the order of their names' UTF-16 units, numbers and strings as JSON.stringify writes them. What the ledger writes has
+ * its members in that order already, so that JSON.stringify, which is quicker, writes it all.
+ * @throws NoIJson
+ */
+function canonical(value: unknown): string {
+  return isInOrder(value, 0) ? JSON.stringify(value) : ordered(value, 0)
+}
+
+/** @throws NoIJson, but perhaps not where it is false. */
+function isInOrder(value: unknown, level: number): boolean {
   switch (typeof value) {
     case 'string':
-      return canonicalString(value)
+      if (!value.isWellFormed()) throw new NoIJson()
+      return true
+    case 'number':
+      if (!Number.isFinite(value)) throw new NoIJson()
+      return true
+    case 'boolean':
+      return true
+    case 'object':
+      if (value === null) return true
+      if (level === deepestLevel) throw new NoIJson()
+      if (Array.isArray(value)) return value.every((item) => isInOrder(item, level + 1))
+      return hasMembersInOrder(value, level + 1)
+    default:
+      throw new NoIJson()
+  }
+}
+
+function hasMembersInOrder(value: object, level: number): boolean {
+  let before: string | undefined
+  for (const name of Object.keys(value)) {
+    if (before !== undefined && before > name) return false
+    if (!name.isWellFormed()) throw new NoIJson()
+    if (!isInOrder(Reflect.get(value, name), level)) return false
+    before = name
+  }
+  return true
+}
+
+function ordered(value: unknown, level: number): string {
+  switch (typeof value) {
+    case 'string':
+      return orderedString(value)
     case 'number':
       if (!Number.isFinite(value)) throw new NoIJson()
       return String(Object.is(value, -0) ? 0 : value)
@@ -95,23 +135,23 @@ function canonical(value: unknown, level = 0): string {
     case 'object':
       if (value === null) return 'null'
       if (level === deepestLevel) throw new NoIJson()
-      if (Array.isArray(value)) return `[${value.map((item) => canonical(item, level + 1)).join(',')}]`
-      return canonicalObject(value, level + 1)
+      if (Array.isArray(value)) return `[${value.map((item) => ordered(item, level + 1)).join(',')}]`
+      return orderedObject(value, level + 1)
     default:
       throw new NoIJson()
   }
 }
 
-function canonicalObject(value: object, level: number): string {
+function orderedObject(value: object, level: number): string {
   let text = ''
   for (const name of Object.keys(value).sort()) {
     const member: unknown = Reflect.get(value, name)
-    text += `${text === '' ? '{' : ','}${canonicalString(name)}:${canonical(member, level)}`
+    text += `${text === '' ? '{' : ','}${orderedString(name)}:${ordered(member, level)}`
   }
   return text === '' ? '{}' : `${text}}`
 }
 
-function canonicalString(text: string): string {
+function orderedString(text: string): string {
   if (!text.isWellFormed()) throw new NoIJson()
   return JSON.stringify(text)
 }

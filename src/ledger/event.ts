@@ -38,13 +38,13 @@ const writtenInstant = z
   .transform((value) => value as Instant) // that is the form that the brand promises
 
 export const eventMetadata = z.strictObject({
-  $correlationId: z.string().min(1).max(255),
   $causationId: z.string().min(1).max(255).optional(),
+  $correlationId: z.string().min(1).max(255),
   actor,
   at: writtenInstant,
+  idempotency: mark.optional(),
   recordedAt: writtenInstant,
   schemaVersion: z.int().positive(),
-  idempotency: mark.optional(),
   traceparent: z.string().max(255).optional(),
 })
 export type EventMetadata = z.output<typeof eventMetadata>

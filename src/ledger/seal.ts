@@ -69,7 +69,7 @@ export function seal(
   const encrypted = encryption.update(withText(seed, plain))
   encryption.final() // of this mode nothing is left over
   const box = Buffer.concat([nonce, encrypted, encryption.getAuthTag()])
-  return { key: context.keyId, commitments, box: box.toString('base64') }
+  return { box: box.toString('base64'), commitments, key: context.keyId }
 }
 
 /** The values that were sealed. @throws BrokenSeal */

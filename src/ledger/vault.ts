@@ -57,7 +57,10 @@ export function openVaults(
   return {
     create: async (until) => {
       const id = randomUUID()
-      const secrets = Array.from({ length: keysPerVault }, () => randomBytes(dataKeyBytes))
+      const random = randomBytes(keysPerVault * dataKeyBytes)
+      const secrets = Array.from({ length: keysPerVault }, (_, slot) =>
+        random.subarray(slot * dataKeyBytes, (slot + 1) * dataKeyBytes),
+      )
       const keepsLast = {
         id: randomUUID(),
         type: metadataType,

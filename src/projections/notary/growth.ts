@@ -15,6 +15,9 @@ import {
   tileWidth,
 } from '../../audit/tiles.ts'
 
+const lengthBytes = 2
+const usualBundleBytes = tileWidth * 700
+
 /** What is not full of the tiles of a tree: what it takes to go on growing it. */
 export interface Edge {
   readonly size: number
@@ -126,28 +129,32 @@ function openBundle({ size, bundle }: Edge) {
   let count = size % tileWidth
   const had = entriesOf(bundle).length
   if (had !== count) throw new RangeError(`the last bundle holds ${had} entries, not ${count}`)
-  let parts: Buffer[] = [bundle]
+  let bytes = Buffer.concat([bundle], Math.max(bundle.length, usualBundleBytes))
+  let end = bundle.length
   let isChanged = false
   return {
     /** @returns the bundle where it is full now; then a new one begins. */
     add(entry: Buffer): Buffer | undefined {
       if (entry.length > longestEntryBytes)
         throw new RangeError(`an entry has at most ${longestEntryBytes} bytes`)
-      parts.push(Buffer.of(entry.length >> 8, entry.length & 0xff), entry)
+      const needed = end + lengthBytes + entry.length
+      if (needed > bytes.length) bytes = Buffer.concat([bytes.subarray(0, end)], 2 * needed)
+      end = bytes.writeUInt16BE(entry.length, end)
+      end += entry.copy(bytes, end)
       count += 1
       isChanged = count < tileWidth
       if (isChanged) return undefined
-      const full = Buffer.concat(parts)
-      parts = []
+      const full = bytes.subarray(0, end)
+      bytes = Buffer.allocUnsafe(end)
+      end = 0
       count = 0
       return full
     },
-    /** The bundle where something was added to it since this was last called. */
+    /** The bundle where something was added to it since this was last called. It is never written over, only added to. */
     changed(): Buffer | undefined {
       if (!isChanged) return undefined
       isChanged = false
-      parts = [Buffer.concat(parts)]
-      return parts[0]
+      return bytes.subarray(0, end)
     },
   }
 }

@@ -111,6 +111,7 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
   const { ledger, keys, onSigned, onSeen } = options
   const { client } = term
   const { origin } = ledger.checkpoints
+  /** As far as it is written, or being written. */
   let written: TilesCheckpoint = await readTilesCheckpoint(client)
   let taken: Checkpoint = written
   await settleDifference(term, options, written.index + 1)
@@ -127,6 +128,8 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
   let caughtUpAtMs: number | undefined
   /** The first event since the last note that was met. */
   let since: { readonly index: number; readonly entry: LedgerEntry } | undefined
+  /** Whether what was taken until then is written and signed: while it is, the next batch is taken. */
+  let settled = Promise.resolve(true)
   const oneAtATime = queue()
   signNowAndThen().catch(term.end)
   keepComparing(term, options, () => written.index + 1).catch(term.end)
@@ -142,7 +145,11 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
         taken = movedOver(entries, taken)
         onSeen(growth.size())
         caughtUpAtMs = caughtUp ? (caughtUpAtMs ?? performance.now()) : undefined
-        return growth.size() - 1 - written.index < batchSize || settle()
+        if (growth.size() - 1 - written.index < batchSize) return true
+        const isAlone = await settled
+        settled = settle()
+        settled.catch(() => {}) // whoever comes next is told
+        return isAlone
       }),
   }
 
@@ -150,7 +157,8 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
   async function signNowAndThen(): Promise<void> {
     for await (const _ of setInterval(signIntervalMs, undefined, { signal: term.signal })) {
       requireNoneMissing()
-      if (!(await oneAtATime(settle))) throw new Error('another notary has written tiles: beginning anew')
+      const isAlone = await oneAtATime(async () => (await settled) && settle())
+      if (!isAlone) throw new Error('another notary has written tiles: beginning anew')
     }
   }
 
@@ -167,27 +175,24 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
 
   /** Writes what has grown and signs it, where every note that there is has been met. False: another one is at work. */
   async function settle(): Promise<boolean> {
-    if (taken.index > written.index) {
-      if (!(await writeTiles(client, written, taken, growth.grown()))) return false
-      written = { ...taken, notesMet: written.notesMet }
-    }
-    if (notes.count() > written.notesMet) {
-      await noteMet(client, notes.count())
-      written = { ...written, notesMet: notes.count() }
-    }
-    if (notes.next() || growth.size() === (newest?.size ?? 0)) return true
-    const signed = await sign()
+    const from = written
+    const notesMet = notes.count()
+    const tree = { size: growth.size(), root: growth.root() }
+    const isToSign = !notes.next() && tree.size !== (newest?.size ?? 0)
+    written = { ...taken, notesMet }
+    if (isToSign) since = undefined
+    if (written.index > from.index && !(await writeTiles(client, from, written, growth.grown()))) return false
+    if (notesMet > from.notesMet) await noteMet(client, notesMet)
+    if (!isToSign) return true
+    const signed = await sign(tree)
     notes.add(signed)
     await keep(signed)
     newest = signed
-    since = undefined
     onSigned(signed.size)
     return true
   }
 
-  async function sign(): Promise<SignedTree> {
-    const size = growth.size()
-    const root = growth.root()
+  async function sign({ size, root }: Pick<SignedTree, 'size' | 'root'>): Promise<SignedTree> {
     const note = keys.sign(checkpointText({ origin, size, root, extensions: [] }))
     const revision = notes.count()
     const outcome = await ledger.checkpoints.keep(note, { size, root: root.toString('base64'), revision })
