@@ -4,6 +4,7 @@ RETURNS TABLE (
   index bigint,
   id uuid,
   incident_id uuid,
+  access_key_id uuid,
   revision integer,
   type text,
   at timestamptz,

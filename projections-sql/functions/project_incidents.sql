@@ -1,9 +1,9 @@
--- Writes what a batch of events changes, and moves the checkpoint over it. p_events, p_details, p_incidents and p_unreadable are
--- arrays of objects with the columns of the table they go to; for p_erasures and p_fields see erase_personal_data.
+-- Writes what a batch of events changes, and moves the checkpoint over it. p_events, p_access_key_events, p_details, p_incidents
+-- and p_unreadable are arrays of objects with the columns of the table they go to; for p_erasures and p_fields see erase_personal_data.
 -- The search path decides which read model is meant: the live one, or the one that a rebuild fills.
 CREATE OR REPLACE FUNCTION ledger.project_incidents(
   p_name text, p_from json, p_to json, p_far_behind boolean,
-  p_events json, p_details json, p_incidents json, p_unreadable json,
+  p_events json, p_access_key_events json, p_details json, p_incidents json, p_unreadable json,
   p_erasures json, p_fields jsonb
 )
 RETURNS void
@@ -16,6 +16,9 @@ BEGIN
   SELECT * FROM json_populate_recordset(NULL::incident_event, p_events);
 
   PERFORM learn(p_events);
+
+  INSERT INTO access_key_event
+  SELECT * FROM json_populate_recordset(NULL::access_key_event, p_access_key_events);
 
   INSERT INTO incident_details (incident_id, revision, title, description, labels)
   SELECT incident_id, revision, title, description, labels

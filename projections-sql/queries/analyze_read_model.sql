@@ -1,1 +1,1 @@
-ANALYZE incident, incident_event, incident_details, learnt;
+ANALYZE incident, incident_event, incident_details, learnt, access_key_event;

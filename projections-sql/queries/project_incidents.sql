@@ -1,1 +1,1 @@
-SELECT project_incidents($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+SELECT project_incidents($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);

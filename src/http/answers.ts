@@ -1,5 +1,6 @@
 /** The shapes of answers: what the OpenAPI document says of them, and their types. Answers are ours: tests hold them to it. */
 import { z } from 'zod'
+import { accessKeyEventTypes } from '../aggregates/access-key/index.ts'
 import {
   erasableFields,
   incidentEventTypes,
@@ -79,9 +80,30 @@ export const eventAnswer = z
   .strictObject({ index, ...eventFields })
   .meta({ id: 'Event', examples: [examples.event] })
 
+export const accessKeyEventAnswer = z
+  .strictObject({
+    index,
+    id: z.uuid(),
+    accessKeyId: id.describe('Of the access key: the actor id of what is done with it.'),
+    revision: z.int().min(0).describe('Dense from 0, one more for each event of the access key.'),
+    type: z.enum(accessKeyEventTypes),
+    at: eventFields.at,
+    recordedAt: eventFields.recordedAt,
+    actor: givenActor,
+    correlationId: z.string(),
+    data: eventFields.data,
+  })
+  .meta({ id: 'AccessKeyEvent', examples: [examples.accessKeyEvent] })
+
 export const eventsAnswer = z
-  .strictObject({ items: z.array(eventAnswer), nextCursor: z.string().nullable() })
-  .meta({ id: 'Events', examples: [{ items: [examples.event], nextCursor: null }] })
+  .strictObject({
+    items: z.array(z.union([eventAnswer, accessKeyEventAnswer])),
+    nextCursor: z.string().nullable(),
+  })
+  .meta({
+    id: 'Events',
+    examples: [{ items: [examples.event, examples.accessKeyEvent], nextCursor: null }],
+  })
 
 export const historyAnswer = z
   .strictObject({

@@ -1,6 +1,6 @@
 /** The one story that the examples of the OpenAPI document tell. */
 import type { ReportBody, RevisionBody, StatusBody } from '../aggregates/incident/index.ts'
-import type { ListedEvent } from '../projections/read-model.ts'
+import type { ListedAccessKeyEvent, ListedEvent } from '../projections/read-model.ts'
 
 export const incidentId = '01980d5e-5c00-7000-8000-5f0e1c2d3a4b'
 
@@ -58,6 +58,19 @@ export const event = {
   correlationId: '6a4f2d0e-4c39-4e0a-8a55-1d1f7c0b9e21',
   data: { from: 'new', to: 'in_progress', reason: statusChange.reason },
 } satisfies { [Field in keyof ListedEvent]: unknown }
+
+export const accessKeyEvent = {
+  index: 40,
+  id: 'f3a8c1d2-7b64-4c0e-9a51-6d2e8f0b1c73',
+  accessKeyId: '0193cf5e-5c00-7000-8000-2b1c7d9e4f60',
+  revision: 1,
+  type: 'AccessKeyRescoped',
+  at: '2026-01-31T14:08:00.000Z',
+  recordedAt: '2026-01-31T14:08:00.000Z',
+  actor: key,
+  correlationId: '0d9a3b7c-52ee-4c1f-8f04-93b1d7a6e5c2',
+  data: { from: ['read', 'write'], to: ['read'] },
+} satisfies { [Field in keyof ListedAccessKeyEvent]: unknown }
 
 export const difference = {
   id: incidentId,

@@ -10,13 +10,13 @@ import {
   type AccessKeyId,
   type AccessKeyState,
   accessKeyEventData,
-  accessKeyId,
   decideAccessKey,
   evolveAccessKey,
   isIssued,
   unissued,
 } from '../aggregates/access-key/index.ts'
 import { instantOf } from '../aggregates/incident/index.ts'
+import { accessKeySchemaVersion, saidOfAccessKey } from './access-key-record.ts'
 import { append, jittered } from './append.ts'
 import { LedgerError } from './errors.ts'
 import { eventMetadata } from './event.ts'
@@ -34,7 +34,6 @@ export interface RegisterTerms {
   readonly closing: AbortSignal
 }
 
-const schemaVersion = 1
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 /** 190 bits, and as many characters as PagerDuty gives a routing key. */
 const keyLength = 32
@@ -144,29 +143,26 @@ function proposedEvent({ type, data, recordedAt }: AccessKeyEvent, context: KeyC
       actor,
       at: recordedAt,
       recordedAt,
-      schemaVersion,
+      schemaVersion: accessKeySchemaVersion,
       ...(traceparent !== undefined && { traceparent }),
     }),
   }
 }
 
-const storedMetadata = z.looseObject({ schemaVersion: z.literal(schemaVersion), recordedAt: z.string() })
+const storedMetadata = z.looseObject({
+  schemaVersion: z.literal(accessKeySchemaVersion),
+  recordedAt: z.string(),
+})
 
 /** What the event says, or why it cannot be read. */
-function recordOf({ stream, type, data, metadata, revision }: StoredEvent): AccessKeyRecord | string {
-  const keyId = accessKeyId.safeParse(stream.slice(accessKeyPrefix.length))
-  if (!keyId.success) return 'the name of its stream holds no id of an access key'
-  if (!isKnown(type)) return 'its type is none of ours'
-  const about = storedMetadata.safeParse(metadata)
+function recordOf(stored: StoredEvent): AccessKeyRecord | string {
+  const said = saidOfAccessKey(stored)
+  if (typeof said === 'string') return said
+  const about = storedMetadata.safeParse(stored.metadata)
   if (!about.success) return 'its metadata are not of the expected shape, or of a newer version'
-  const said = accessKeyEventData[type].safeParse(data)
-  if (!said.success) return 'its data are not of the expected shape'
-  const event = { type, data: said.data, recordedAt: about.data.recordedAt } as AccessKeyEvent // the schema was chosen by the type
-  return { keyId: keyId.data, event, revision }
-}
-
-function isKnown(type: string): type is keyof typeof accessKeyEventData {
-  return Object.hasOwn(accessKeyEventData, type)
+  const { keyId, type, data } = said
+  const event = { type, data, recordedAt: about.data.recordedAt } as AccessKeyEvent // the schema was chosen by the type
+  return { keyId, event, revision: stored.revision }
 }
 
 /** A clock that was set back does not make a key's history run backwards. */

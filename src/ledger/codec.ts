@@ -8,6 +8,7 @@ import {
   incidentEventData,
   personalFields,
 } from '../aggregates/incident/index.ts'
+import { readAccessKeyEvent } from './access-key-record.ts'
 import type { DataKeys } from './data-keys.ts'
 import { eventMetadata, type LedgerRecord, type RecordMetadata, storedMetadata } from './event.ts'
 import type { ProposedEvent, StoredEvent } from './event-store.ts'
@@ -127,11 +128,13 @@ function inOrder(members: Readonly<Record<string, unknown>>): Record<string, unk
 function decoded(stored: StoredEvent, keys: FoundKeys, table: Upcasts): LedgerRecord {
   const { id, stream, revision, position, type } = stored
   const envelope = { id, stream, revision, position }
-  if (!isIncidentStream(stream)) return { kind: 'other', type, ...envelope }
+  const unreadable = (reason: string) => ({ kind: 'unreadable', type, reason, ...envelope }) as const
+  if (!isIncidentStream(stream)) {
+    const said = readAccessKeyEvent(stored)
+    return typeof said === 'string' ? unreadable(said) : { kind: 'access-key', ...said, ...envelope }
+  }
   const reading = read(stored, keys, table)
-  return typeof reading === 'string'
-    ? { kind: 'unreadable', type, reason: reading, ...envelope }
-    : { kind: 'incident', ...reading, ...envelope }
+  return typeof reading === 'string' ? unreadable(reading) : { kind: 'incident', ...reading, ...envelope }
 }
 
 function disclosed({ id, stream, metadata }: StoredEvent, keys: FoundKeys): Disclosures {

@@ -1,5 +1,6 @@
 /** Events as the ledger keeps them: the domain's event in an envelope of who, why and where. */
 import { z } from 'zod'
+import type { AccessKeyEvent, AccessKeyId } from '../aggregates/access-key/index.ts'
 import type { IncidentEvent, IncidentId, Instant } from '../aggregates/incident/index.ts'
 
 export const actorKinds = [
@@ -101,10 +102,12 @@ export interface IncidentRecord extends Envelope {
   readonly erasedKeyIds?: readonly string[]
 }
 
-/** An event on a ledger stream that is of another aggregate: it has its index, and no place in the incidents' read model. */
-export interface OtherRecord extends Envelope {
-  readonly kind: 'other'
-  readonly type: string
+/** An event of an access key, decoded and validated. */
+export interface KeyRecord extends Envelope {
+  readonly kind: 'access-key'
+  readonly keyId: AccessKeyId
+  readonly event: AccessKeyEvent
+  readonly metadata: EventMetadata
 }
 
 /** An event on a ledger stream that this version cannot read. It has its index, and is not projected. */
@@ -114,4 +117,4 @@ export interface UnreadableRecord extends Envelope {
   readonly reason: string
 }
 
-export type LedgerRecord = IncidentRecord | OtherRecord | UnreadableRecord
+export type LedgerRecord = IncidentRecord | KeyRecord | UnreadableRecord

@@ -7,7 +7,7 @@ import { sql, sqlDirectory, sqlOf } from './sql.ts'
 /** The projection of the incidents: its row in `ledger.projection`, and the name under which its leader is elected. */
 export const projectionName = 'incidents'
 /** Of the read model's tables and of what the code writes into them. Another number in the database: it is rebuilt. */
-export const projectionVersion = 3
+export const projectionVersion = 4
 
 export const liveSchema = 'read_model'
 export const nextSchema = 'read_model_next'

@@ -1,6 +1,8 @@
 import { evolve, type IncidentId, unreported } from '../aggregates/incident/index.ts'
 import type { IncidentRecord, LedgerRecord } from '../ledger/event.ts'
 import {
+  type AccessKeyEventRow,
+  accessKeyEventRow,
   type DetailsRow,
   detailsRow,
   type EventRow,
@@ -13,6 +15,7 @@ import {
 /** What a batch of events changes in the read model. */
 export interface Changes {
   readonly events: readonly EventRow[]
+  readonly accessKeyEvents: readonly AccessKeyEventRow[]
   readonly details: readonly DetailsRow[]
   readonly incidents: ReadonlyMap<IncidentId, Standing>
   readonly unreadable: readonly UnreadableRow[]
@@ -44,6 +47,7 @@ export function projectBatch(
   firstIndex: number,
 ): Changes {
   const events: EventRow[] = []
+  const accessKeyEvents: AccessKeyEventRow[] = []
   const details: DetailsRow[] = []
   const incidents = new Map<IncidentId, Standing>()
   const unreadable: UnreadableRow[] = []
@@ -51,6 +55,7 @@ export function projectBatch(
   for (const [offset, record] of records.entries()) {
     const index = firstIndex + offset
     if (record.kind === 'unreadable') unreadable.push(unreadableRow(record, index, record.reason))
+    if (record.kind === 'access-key') accessKeyEvents.push(accessKeyEventRow(record, index))
     if (record.kind !== 'incident') continue
     const { incidentId } = record
     const last = incidents.get(incidentId) ?? before.get(incidentId)
@@ -67,7 +72,7 @@ export function projectBatch(
     }
     if (next.detailsRevision === record.revision) details.push(detailsRow(next.incident))
   }
-  return { events, details, incidents, unreadable, erasures: lastOfEach(erasures) }
+  return { events, accessKeyEvents, details, incidents, unreadable, erasures: lastOfEach(erasures) }
 }
 
 /** The incidents whose state one must know before a batch can be folded. */

@@ -1,6 +1,9 @@
 /** The rows of the read model's tables, and an incident's way into them and back. Columns have the tables' names. */
+import type { AccessKeyEvent, AccessKeyId } from '../aggregates/access-key/index.ts'
 import type { Incident, IncidentEvent, Instant, Labels } from '../aggregates/incident/index.ts'
-import type { Actor, IncidentRecord, UnreadableRecord } from '../ledger/event.ts'
+import type { Actor, IncidentRecord, KeyRecord, LedgerRecord, UnreadableRecord } from '../ledger/event.ts'
+import { listedAccessKeyEvent } from './listed-event.ts'
+import type { ListedAccessKeyEvent } from './read-model.ts'
 
 /** past_states_sql counts as far: to 139 years. */
 const longestMagnitude = 22
@@ -52,6 +55,19 @@ export interface IncidentRow extends Identity, Progress {
 export interface DetailsRow extends Details {
   readonly incident_id: Incident['id']
   readonly revision: number
+}
+
+export interface AccessKeyEventRow extends Place {
+  readonly access_key_id: AccessKeyId
+  readonly revision: number
+  readonly type: AccessKeyEvent['type']
+  readonly at: Instant
+  readonly recorded_at: Instant
+  readonly actor_kind: Actor['kind']
+  readonly actor_id: string
+  readonly actor_name: string
+  readonly correlation_id: string
+  readonly data: ListedAccessKeyEvent['data']
 }
 
 interface Place {
@@ -150,6 +166,23 @@ export function eventRow(
   }
 }
 
+export function accessKeyEventRow(record: KeyRecord, index: number): AccessKeyEventRow {
+  const { type, at, recordedAt, actor, correlationId, data } = listedAccessKeyEvent(record, index)
+  return {
+    ...place(record, index),
+    access_key_id: record.keyId,
+    revision: record.revision,
+    type,
+    at,
+    recorded_at: recordedAt,
+    actor_kind: actor.kind,
+    actor_id: actor.id,
+    actor_name: actor.name,
+    correlation_id: correlationId,
+    data,
+  }
+}
+
 export function unreadableRow(
   record: UnreadableRecord | IncidentRecord,
   index: number,
@@ -240,6 +273,6 @@ function magnitude(from: Instant, to: Instant): number {
   return ms > 0 ? Math.min(Math.ceil(ms.toString(2).length / 2), longestMagnitude) : 0
 }
 
-function place({ id, position }: Pick<IncidentRecord, 'id' | 'position'>, index: number): Place {
+function place({ id, position }: Pick<LedgerRecord, 'id' | 'position'>, index: number): Place {
   return { index, commit: String(position.commit), prepare: String(position.prepare), id }
 }

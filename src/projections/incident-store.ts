@@ -42,7 +42,7 @@ export async function writeBatch(
   },
 ): Promise<void> {
   const { name, from, to, changes, farBehind } = batch
-  const { events, details, incidents, unreadable, erasures } = changes
+  const { events, accessKeyEvents, details, incidents, unreadable, erasures } = changes
   await client.query({
     name: 'project incidents',
     text: sql('queries/project_incidents'),
@@ -52,6 +52,7 @@ export async function writeBatch(
       checkpointJson(to),
       farBehind,
       JSON.stringify(events),
+      JSON.stringify(accessKeyEvents),
       JSON.stringify(details),
       JSON.stringify(Array.from(incidents.values(), incidentRow)),
       JSON.stringify(unreadable),

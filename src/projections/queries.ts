@@ -1,11 +1,18 @@
 import pg from 'pg'
 import type { IncidentId } from '../aggregates/incident/index.ts'
-import { type CurrentRow, type EventRow, incidentJson, incidentOf } from './incident-rows.ts'
+import {
+  type AccessKeyEventRow,
+  type CurrentRow,
+  type EventRow,
+  incidentJson,
+  incidentOf,
+} from './incident-rows.ts'
 import { readStandings } from './incident-store.ts'
 import { erasedIn } from './listed-event.ts'
 import {
   type CacheReader,
   type IncidentsQuery,
+  type ListedAccessKeyEvent,
   type ListedEvent,
   type Queries,
   ReadModelError,
@@ -41,8 +48,13 @@ export function openQueries(pool: pg.Pool, cache: CacheReader): Queries {
     },
 
     async events(query) {
-      const rows = await ask<ListedEventRow>('list_events', JSON.stringify(query))
+      const rows = await ask<ListedEventRow>('list_events', JSON.stringify({ ...query, about: 'incidents' }))
       return rows.map(listedEvent)
+    },
+
+    async ledgerEvents(query) {
+      const rows = await ask<ListedEventRow | ListedAccessKeyEventRow>('list_events', JSON.stringify(query))
+      return rows.map((row) => (isOfAccessKey(row) ? listedAccessKeyEvent(row) : listedEvent(row)))
     },
 
     async stats({ moment, ...bounds }) {
@@ -74,6 +86,27 @@ export function incidentsJson({ labels = {}, after, moment, ...query }: Incident
 type ListedEventRow = Omit<EventRow, 'index'> & {
   /** Decimal, as it may be greater than a double can hold. */
   readonly index: string
+}
+
+type ListedAccessKeyEventRow = Omit<AccessKeyEventRow, 'index'> & { readonly index: string }
+
+function isOfAccessKey(row: ListedEventRow | ListedAccessKeyEventRow): row is ListedAccessKeyEventRow {
+  return 'access_key_id' in row && row.access_key_id !== null
+}
+
+function listedAccessKeyEvent(row: ListedAccessKeyEventRow): ListedAccessKeyEvent {
+  return {
+    index: Number(row.index),
+    id: row.id,
+    accessKeyId: row.access_key_id,
+    revision: row.revision,
+    type: row.type,
+    at: row.at,
+    recordedAt: row.recorded_at,
+    actor: { kind: row.actor_kind, id: row.actor_id, name: row.actor_name },
+    correlationId: row.correlation_id,
+    data: row.data,
+  }
 }
 
 function listedEvent(row: ListedEventRow): ListedEvent {

@@ -1,4 +1,5 @@
 /** What the read model answers, and the seams between its parts. `openReadModel` in `open.ts` wires them. */
+import type { AccessKeyEventType, AccessKeyId } from '../aggregates/access-key/index.ts'
 import type {
   Incident,
   IncidentEventType,
@@ -51,6 +52,8 @@ export interface Queries {
   readonly incident: (id: IncidentId) => Promise<StoredIncident | undefined>
   readonly incidents: (query: IncidentsQuery) => Promise<readonly Incident[]>
   readonly events: (query: EventsQuery) => Promise<readonly ListedEvent[]>
+  /** Those of access keys among them. */
+  readonly ledgerEvents: (query: LedgerEventsQuery) => Promise<readonly LedgerEvent[]>
   readonly stats: (query: StatsQuery) => Promise<Stats>
   /** Revision → index of an incident's events, as far as they are projected. */
   readonly indexesOf: (id: IncidentId) => Promise<ReadonlyMap<number, number>>
@@ -99,6 +102,12 @@ export interface EventsQuery {
   readonly limit: number
 }
 
+/** Of incidents and of access keys. */
+export interface LedgerEventsQuery extends Omit<EventsQuery, 'type'> {
+  readonly type?: IncidentEventType | AccessKeyEventType
+  readonly accessKeyId?: AccessKeyId
+}
+
 export interface ListedEvent {
   /** Place in the ledger: 0, 1, 2 … over all its streams. */
   readonly index: number
@@ -114,6 +123,15 @@ export interface ListedEvent {
   /** The personal fields that were erased, and are null now, `actor.name` among them; absent where none was. */
   readonly erased?: readonly string[]
 }
+
+export interface ListedAccessKeyEvent
+  extends Pick<ListedEvent, 'index' | 'id' | 'revision' | 'at' | 'recordedAt' | 'correlationId' | 'data'> {
+  readonly accessKeyId: AccessKeyId
+  readonly type: AccessKeyEventType
+  readonly actor: Actor
+}
+
+export type LedgerEvent = ListedEvent | ListedAccessKeyEvent
 
 export interface StatsQuery {
   /** Bounds on reportedAt. */

@@ -23,9 +23,9 @@ import type { IncidentRecord, LedgerRecord } from '../../src/ledger/event.ts'
 import type { ChangeCommand, Ledger } from '../../src/ledger/ledger.ts'
 import { migrate, openPool } from '../../src/projections/database.ts'
 import { incidentJson } from '../../src/projections/incident-rows.ts'
-import { listedEvent } from '../../src/projections/listed-event.ts'
+import { listedAccessKeyEvent, listedEvent } from '../../src/projections/listed-event.ts'
 import { openQueries } from '../../src/projections/queries.ts'
-import type { PastMoment, SortKey } from '../../src/projections/read-model.ts'
+import type { LedgerEvent, PastMoment, SortKey } from '../../src/projections/read-model.ts'
 import { rebuild } from '../../src/projections/rebuild.ts'
 import { imported, statusesInTheLog, wholeLog } from '../cli/import/importing.ts'
 import { openMemoryStore } from '../ledger/support/memory-store.ts'
@@ -185,17 +185,20 @@ test('a difference is what the folds at both ends differ in, each with the event
 
 test('events by actor, type, incident and time are those that filtering all of them leaves', async () => {
   const service = open()
-  const all = records.flatMap((record, index) =>
-    record.kind === 'incident' ? [listedEvent(record, index)] : [],
-  )
-  const some = fc.constantFrom(...all)
+  const all: readonly LedgerEvent[] = records.flatMap((record, index): LedgerEvent[] => {
+    if (record.kind === 'incident') return [listedEvent(record, index)]
+    return record.kind === 'access-key' ? [listedAccessKeyEvent(record, index)] : []
+  })
+  const ofAccessKeys = all.filter((event) => 'accessKeyId' in event)
+  expect(ofAccessKeys.length).toBeGreaterThan(20)
+  const some = fc.oneof(fc.constantFrom(...all), fc.constantFrom(...ofAccessKeys))
   const filters = fc
     .record({ event: some, from: arbitraryInstant(), to: arbitraryInstant() })
     .map(({ event, from, to }) => ({
       actorKind: event.actor.kind,
       actorId: event.actor.id,
       type: event.type,
-      incidentId: event.incidentId,
+      ...('incidentId' in event ? { incidentId: event.incidentId } : { accessKeyId: event.accessKeyId }),
       from,
       to,
     }))
@@ -208,7 +211,8 @@ test('events by actor, type, incident and time are those that filtering all of t
           (!filter.actorKind || event.actor.kind === filter.actorKind) &&
           (!filter.actorId || event.actor.id === filter.actorId) &&
           (!filter.type || event.type === filter.type) &&
-          (!filter.incidentId || event.incidentId === filter.incidentId) &&
+          (!filter.incidentId || ('incidentId' in event && event.incidentId === filter.incidentId)) &&
+          (!filter.accessKeyId || ('accessKeyId' in event && event.accessKeyId === filter.accessKeyId)) &&
           (!filter.from || event.recordedAt >= filter.from) &&
           (!filter.to || event.recordedAt < filter.to),
       )
@@ -228,7 +232,9 @@ test('events by actor, type, incident and time are those that filtering all of t
   )
 })
 
-type EventFilter = Partial<Record<'actorKind' | 'actorId' | 'type' | 'incidentId' | 'from' | 'to', string>>
+type EventFilter = Partial<
+  Record<'actorKind' | 'actorId' | 'type' | 'incidentId' | 'accessKeyId' | 'from' | 'to', string>
+>
 
 /** Of a list's items, before the rest of it is taken on trust. */
 const longestWalk = 400
@@ -253,6 +259,12 @@ async function liveOn(): Promise<void> {
       assignee: n % 2 ? 'ada' : null,
       labels: { team: n % 3 ? 'storage' : 'network', host: `host-${n % 7}` },
     })
+    const { accessKey } = await ledger.accessKeys.issue(
+      { name: `key ${n}`, scopes: ['read'], expiresAt: null, requiresSignature: false },
+      context,
+    )
+    if (n % 2) await ledger.accessKeys.revise(accessKey.id, { scopes: ['read', 'write'] }, context)
+    if (n % 3 === 0) await ledger.accessKeys.revoke(accessKey.id, context)
     const { incident } = await ledger.incidents.report({ body, origin: 'key-1' }, context)
     const change = (command: ChangeCommand) => ledger.incidents.change(incident.id, command, context)
     await ledger.incidents.change(

@@ -268,11 +268,40 @@ describe('an event that cannot be read is told as such', () => {
   })
 })
 
-test('an event of another aggregate has its place, and is not looked into', async () => {
-  const event = { ...noteEvent(), stream: 'accessKey-1', type: 'AccessKeyIssued', data: 'anything' }
+test('an event of an access key says who did it', async () => {
+  const at = '2026-01-31T09:00:00.000Z'
+  const metadata = { $correlationId: 'a request', actor, at, recordedAt: at, schemaVersion: 1 }
+  const data = { from: ['read', 'write'], to: ['read'] }
+  const keyId = randomUUID()
+  const event = { ...noteEvent(), stream: `accessKey-${keyId}`, type: 'AccessKeyRescoped', data, metadata }
   expect(await openCodec().decode([event])).toMatchObject([
-    { kind: 'other', type: 'AccessKeyIssued', position },
+    {
+      kind: 'access-key',
+      keyId,
+      event: { type: 'AccessKeyRescoped', data, recordedAt: at },
+      metadata,
+      position,
+    },
   ])
+})
+
+test.for([
+  ['of no key', { stream: 'accessKey-1' }],
+  ['of an unknown type', { type: 'AccessKeyForetold' }],
+  ['with other data', { data: { from: ['read'] } }],
+  ['of a later version', { metadata: { schemaVersion: 2 } }],
+] as const)('an event of an access key %s cannot be read, and has its place', async ([, change]) => {
+  const at = '2026-01-31T09:00:00.000Z'
+  const metadata = { $correlationId: 'a request', actor, at, recordedAt: at, schemaVersion: 1 }
+  const event = {
+    ...noteEvent(),
+    stream: `accessKey-${randomUUID()}`,
+    type: 'AccessKeyRevoked',
+    data: {},
+    metadata,
+    ...change,
+  }
+  expect(await openCodec().decode([event])).toMatchObject([{ kind: 'unreadable', position }])
 })
 
 function noteEvent(

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import * as fc from 'fast-check'
+import type { AccessKeyId } from '../../src/aggregates/access-key/index.ts'
 import {
   decide,
   evolve,
@@ -15,7 +16,7 @@ import {
   type TimelessCommand,
   unreported,
 } from '../../src/aggregates/incident/index.ts'
-import type { IncidentRecord } from '../../src/ledger/event.ts'
+import type { IncidentRecord, KeyRecord } from '../../src/ledger/event.ts'
 import type { Unplaced } from './in-memory-ledger.ts'
 
 /** A new incident's id. */
@@ -176,9 +177,26 @@ export const arbitraryHistory = fc
     })
   })
 
-/** An event of another aggregate. */
-export function other(): Unplaced {
-  return { kind: 'other', id: randomUUID(), stream: 'accessKey-1', revision: 0, type: 'AccessKeyIssued' }
+/** An event of another aggregate: a new access key. */
+export function keyIssued(recordedAt = instantOf(Date.UTC(2026, 0, 1))): Omit<KeyRecord, 'position'> {
+  const keyId = randomUUID() as AccessKeyId // has the form of its brand
+  const data = {
+    name: 'pager',
+    digest: 'd'.repeat(64),
+    scopes: ['read' as const],
+    expiresAt: null,
+    requiresSignature: false,
+  }
+  const actor = { kind: 'access-key', id: 'x-access-key', name: 'X_ACCESS_KEY' } as const
+  return {
+    kind: 'access-key',
+    id: randomUUID(),
+    stream: `accessKey-${keyId}`,
+    revision: 0,
+    keyId,
+    event: { type: 'AccessKeyIssued', data, recordedAt },
+    metadata: { $correlationId: 'a request', actor, at: recordedAt, recordedAt, schemaVersion: 1 },
+  }
 }
 
 /** An event that a later version of the program may have written. */
@@ -194,6 +212,6 @@ export const arbitraryRecords: fc.Arbitrary<readonly Unplaced[]> = fc
     history.flatMap((record) => {
       const roll = dice.next().value
       if (roll === 0) return [unreadable(record.stream, record.revision)]
-      return roll < 3 ? [other(), record] : [record]
+      return roll < 3 ? [keyIssued(), record] : [record]
     }),
   )

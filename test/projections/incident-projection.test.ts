@@ -4,7 +4,7 @@ import type { IncidentId } from '../../src/aggregates/incident/index.ts'
 import type { LedgerRecord } from '../../src/ledger/event.ts'
 import { projectBatch } from '../../src/projections/incident-projection.ts'
 import { incidentJson, type Standing } from '../../src/projections/incident-rows.ts'
-import { arbitraryRecords, newIncidentId, other, report, unreadable, writer } from './history.ts'
+import { arbitraryRecords, keyIssued, newIncidentId, report, unreadable, writer } from './history.ts'
 import { inMemoryLedger, type Unplaced } from './in-memory-ledger.ts'
 
 test('any split of a history into batches comes to the same rows', () => {
@@ -51,7 +51,7 @@ test('every event of the ledger has its index, those of other aggregates and unr
   const { write } = writer()
   const [first, second] = [newIncidentId(), newIncidentId()]
   const records = placed([
-    other(),
+    keyIssued(),
     ...write(first, report()),
     unreadable('incident-x', 4),
     ...write(second, report()),
@@ -121,7 +121,7 @@ function projectedInBatches(records: readonly LedgerRecord[], sizes: readonly nu
     const batch = records.slice(index, index + size)
     const changes = projectBatch(incidents, batch, index)
     for (const [id, standing] of changes.incidents) incidents.set(id, standing)
-    rows.push(...changes.events, ...changes.details, ...changes.unreadable)
+    rows.push(...changes.events, ...changes.accessKeyEvents, ...changes.details, ...changes.unreadable)
     index += batch.length
   }
   return { incidents, rows: new Set(rows.map((row) => JSON.stringify(row))) }

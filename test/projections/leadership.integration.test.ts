@@ -96,7 +96,14 @@ test('a leader whose connection is cut leads again by itself', async () => {
 
 test('a stale leader is fenced: it cannot move a checkpoint that another has moved', async () => {
   const from = await readCheckpoint(client, projectionName)
-  const changes = { events: [], details: [], incidents: new Map(), unreadable: [], erasures: [] }
+  const changes = {
+    events: [],
+    accessKeyEvents: [],
+    details: [],
+    incidents: new Map(),
+    unreadable: [],
+    erasures: [],
+  }
   const moveTo = (index: number) =>
     writeBatch(client, {
       name: projectionName,

@@ -43,7 +43,9 @@ afterAll(async () => {
 })
 
 beforeEach(async () => {
-  await pool.query('TRUNCATE incident, incident_event, incident_details, learnt, unreadable_event')
+  await pool.query(
+    'TRUNCATE access_key_event, incident, incident_event, incident_details, learnt, unreadable_event',
+  )
   await pool.query("UPDATE projection SET index = -1, event_id = NULL WHERE name = 'incidents'")
 })
 

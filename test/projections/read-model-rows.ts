@@ -1,6 +1,13 @@
 import pg from 'pg'
 
-const tables = ['incident', 'incident_details', 'incident_event', 'learnt', 'unreadable_event']
+const tables = [
+  'access_key_event',
+  'incident',
+  'incident_details',
+  'incident_event',
+  'learnt',
+  'unreadable_event',
+]
 
 /** Every row of the live read model, as text, in an order of its own. */
 export async function rowsOf(databaseUrl: string): Promise<Record<string, string[]>> {

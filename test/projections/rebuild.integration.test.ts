@@ -6,7 +6,7 @@ import type { ReadModel } from '../../src/projections/read-model.ts'
 import { rebuild } from '../../src/projections/rebuild.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { newIncidentId, report, writer } from './history.ts'
+import { keyIssued, newIncidentId, report, writer } from './history.ts'
 import { type InMemoryLedger, inMemoryLedger } from './in-memory-ledger.ts'
 import { rowsOf } from './read-model-rows.ts'
 
@@ -104,6 +104,22 @@ test('when every connection to Postgres is cut, nothing is skipped or taken in t
   expect(live.incident_event).toHaveLength(150)
   await rebuild({ databaseUrl: database.url, ledger, signal })
   expect(await rowsOf(database.url)).toEqual(live)
+})
+
+test('a rebuild has the events of access keys as the live one has them', async () => {
+  const { write } = writer()
+  for (let count = 0; count < 20; count++) {
+    ledger.append(keyIssued(), ...write(newIncidentId(), report()))
+  }
+  await shown()
+  const live = await rowsOf(database.url)
+  expect(live.access_key_event).toHaveLength(20)
+  expect(JSON.stringify(live.access_key_event)).not.toContain('digest')
+  const listed = await readModel.queries.ledgerEvents({ order: 'ascending', limit: 100 })
+  expect(listed.map(({ index }) => index)).toEqual(ledger.records.map((_, index) => index))
+  await rebuild({ databaseUrl: database.url, ledger, signal })
+  expect(await rowsOf(database.url)).toEqual(live)
+  expect(await readModel.queries.ledgerEvents({ order: 'ascending', limit: 100 })).toEqual(listed)
 })
 
 async function start() {

@@ -1,8 +1,10 @@
 /** Access keys and signatures across two service processes over one event store: what one knows, the other knows. */
 import { execFile } from 'node:child_process'
+import { hash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventsAnswer } from '../../src/http/answers.ts'
 import { signedHeaders } from '../http/support/signing.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type EventStoreProcess, startEventStoreProcess } from '../support/event-store.ts'
@@ -133,6 +135,54 @@ describe.each([
       })
     },
   )
+})
+
+test('an auditor sees who gave which key what and when, in one list with what was done with it', async () => {
+  await using directory = await temporaryDirectory()
+  await using service = await startService({ DATA_DIR: directory.path })
+  const issued = await service.call('POST', '/access-keys', {
+    body: { name: 'pager', scopes: ['read', 'write', 'audit'] },
+  })
+  const { id, key, signingSecret }: Issued = issued.body
+  const withKey = { headers: { 'x-access-key': key } }
+  const reported = await service.call('POST', '/incidents', { ...withKey, body: JSON.parse(report) })
+  await service.call('PATCH', `/access-keys/${id}`, { body: { name: 'old pager', scopes: ['audit'] } })
+  const list = async (query: string) => {
+    const answer = await service.call('GET', `/events?${query}`, withKey)
+    expect(answer.status).toBe(200)
+    return eventsAnswer.parse(answer.body)
+  }
+  await waitFor(async () => (await list('')).items.length === 4, { describe: 'all is projected' })
+
+  const all = await list('sort=index')
+  const actor = { kind: 'access-key', id: 'x-access-key', name: 'X_ACCESS_KEY' }
+  expect(all.items).toMatchObject([
+    { index: 0, accessKeyId: id, revision: 0, type: 'AccessKeyIssued', actor, data: { name: 'pager' } },
+    { index: 1, incidentId: reported.body.id, type: 'IncidentReported', actor: { id } },
+    { index: 2, accessKeyId: id, revision: 1, type: 'AccessKeyRenamed', data: { to: 'old pager' } },
+    { index: 3, accessKeyId: id, revision: 2, type: 'AccessKeyRescoped', actor, data: { to: ['audit'] } },
+  ])
+  const digest = hash('sha256', key)
+  for (const secret of [key, signingSecret, digest]) expect(JSON.stringify(all)).not.toContain(secret)
+
+  const indexes = async (query: string) => (await list(query)).items.map(({ index }) => index)
+  expect(await indexes(`actorId=${id}`)).toEqual([1])
+  expect(await indexes('actorId=x-access-key')).toEqual([3, 2, 0])
+  expect(await indexes('type=AccessKeyRescoped')).toEqual([3])
+  expect(await indexes('type=IncidentReported')).toEqual([1])
+  expect(await indexes(`accessKeyId=${id}&sort=index`)).toEqual([0, 2, 3])
+  expect(await indexes(`incidentId=${reported.body.id}`)).toEqual([1])
+  expect(await indexes(`incidentId=${reported.body.id}&accessKeyId=${id}`)).toEqual([])
+  expect(await indexes(`to=${all.items[1]?.recordedAt}`)).toEqual([0])
+
+  const first = await list('limit=3')
+  const second = await list(`limit=3&cursor=${first.nextCursor}`)
+  expect([...first.items, ...second.items]).toEqual(all.items.toReversed())
+  expect(second.nextCursor).toBeNull()
+
+  await service.call('DELETE', `/access-keys/${id}`)
+  const withItsOwn = await service.call('GET', '/events?type=AccessKeyRevoked', withKey)
+  expect(withItsOwn.status).toBe(401)
 })
 
 test('the first admin key of a running service comes from the command line, without a restart', async () => {

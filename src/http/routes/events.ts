@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { accessKeyEventTypes, accessKeyId } from '../../aggregates/access-key/index.ts'
 import { incidentEventTypes, incidentId, instant, name } from '../../aggregates/incident/index.ts'
 import { actorKinds } from '../../ledger/event.ts'
 import type { Keyring } from '../../ledger/ledger.ts'
@@ -14,8 +15,11 @@ import { given, type ReadSeams } from '../read-seams.ts'
 const querystring = z.strictObject({
   actorKind: z.enum(actorKinds).optional(),
   actorId: name.optional(),
-  type: z.enum(incidentEventTypes).optional(),
+  type: z.enum([...incidentEventTypes, ...accessKeyEventTypes]).optional(),
   incidentId: incidentId.optional(),
+  accessKeyId: accessKeyId
+    .optional()
+    .describe('What was done to the access key; what was done with it has it as `actorId`.'),
   from: instant.optional().describe('Recorded at this time or later.'),
   to: instant.optional().describe('Recorded before this time.'),
   sort: z.enum(['index', '-index']).default('-index').describe('Oldest first, or newest first.'),
@@ -26,7 +30,7 @@ const querystring = z.strictObject({
 /** GET /events */
 export function eventList(
   app: App,
-  queries: Pick<Queries, 'events'>,
+  queries: Pick<Queries, 'ledgerEvents'>,
   seams: ReadSeams & { readonly pages: Pages; readonly keyring: Pick<Keyring, 'sign' | 'verify'> },
 ): void {
   const cursors = cursorsOf(seams.keyring, 'events', z.int())
@@ -35,9 +39,9 @@ export function eventList(
       access: 'audit',
       audited: true,
       tag: 'Events',
-      summary: 'List events across incidents',
+      summary: 'List events across incidents and access keys',
       description:
-        'Who did what, when: across all incidents, so it takes the scope `audit`. Filters are joined by AND. A page costs the same at any depth.',
+        'Who did what, when: across all incidents and access keys, so it takes the scope `audit`. Filters are joined by AND. A page costs the same at any depth.',
       answers: {
         200: { description: 'A page of events.', schema: eventsAnswer, headers: ['Ledger-Position'] },
       },
@@ -58,7 +62,7 @@ export function eventList(
       { limit, cursor },
       { ...filters, sort },
       cursors,
-      (bounds) => queries.events({ ...given(filters), order, ...bounds }),
+      (bounds) => queries.ledgerEvents({ ...given(filters), order, ...bounds }),
       ({ index }) => index,
     )
   }

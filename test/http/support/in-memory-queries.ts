@@ -1,7 +1,12 @@
 import type { Incident } from '../../../src/aggregates/incident/index.ts'
 import { severities, sources, statuses } from '../../../src/aggregates/incident/index.ts'
 import { incidentJson } from '../../../src/projections/incident-rows.ts'
-import type { IncidentsQuery, ListedEvent, Queries } from '../../../src/projections/read-model.ts'
+import type {
+  IncidentsQuery,
+  LedgerEventsQuery,
+  ListedEvent,
+  Queries,
+} from '../../../src/projections/read-model.ts'
 
 /** The read model's queries over what the given functions hold, by plain filtering and sorting. */
 export function memoryQueries(source: {
@@ -13,6 +18,26 @@ export function memoryQueries(source: {
   const up = () => {
     const failure = source.failing()
     if (failure) throw failure
+  }
+  const eventsOf = (query: LedgerEventsQuery) => {
+    up()
+    source.asked.events += 1
+    const { after, order } = query
+    const found = source
+      .events()
+      .filter(
+        (event) =>
+          (!query.incidentId || event.incidentId === query.incidentId) &&
+          // There are none of access keys here.
+          !query.accessKeyId &&
+          (!query.type || event.type === query.type) &&
+          (!query.actorKind || event.actor.kind === query.actorKind) &&
+          (!query.actorId || event.actor.id === query.actorId) &&
+          (!query.from || event.recordedAt >= query.from) &&
+          (!query.to || event.recordedAt < query.to),
+      )
+      .filter(({ index }) => after === undefined || (order === 'ascending' ? index > after : index < after))
+    return (order === 'ascending' ? found : found.toReversed()).slice(0, query.limit)
   }
   return {
     incident: async (id) => {
@@ -35,24 +60,8 @@ export function memoryQueries(source: {
         .filter(({ id, [by]: at }) => !after || compare(keyOf(at, id), keyOf(after.at, after.id)) > 0)
         .slice(0, query.limit)
     },
-    events: async (query) => {
-      up()
-      source.asked.events += 1
-      const { after, order } = query
-      const found = source
-        .events()
-        .filter(
-          (event) =>
-            (!query.incidentId || event.incidentId === query.incidentId) &&
-            (!query.type || event.type === query.type) &&
-            (!query.actorKind || event.actor.kind === query.actorKind) &&
-            (!query.actorId || event.actor.id === query.actorId) &&
-            (!query.from || event.recordedAt >= query.from) &&
-            (!query.to || event.recordedAt < query.to),
-        )
-        .filter(({ index }) => after === undefined || (order === 'ascending' ? index > after : index < after))
-      return (order === 'ascending' ? found : found.toReversed()).slice(0, query.limit)
-    },
+    events: async (query) => eventsOf(query),
+    ledgerEvents: async (query) => eventsOf(query),
     stats: async () => {
       up()
       const all = source.incidents()

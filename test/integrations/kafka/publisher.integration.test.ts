@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Kafka as CloudEventsInKafka } from 'cloudevents'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { incidentJson } from '../../../src/projections/incident-rows.ts'
-import { newIncidentId, report, writer } from '../../projections/history.ts'
-import type { Unplaced } from '../../projections/in-memory-ledger.ts'
+import { keyIssued, newIncidentId, report, writer } from '../../projections/history.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { startTestKafka, type TestKafka } from '../../support/kafka.ts'
 import { isMissing } from '../../support/services.ts'
@@ -65,7 +64,7 @@ describe.skipIf(isMissing('Kafka') || isMissing('Postgres'))('The publisher', ()
     const { ledger, run, received } = begin()
     const { write } = writer()
     const id = newIncidentId()
-    ledger.append(...write(id, report({ title: 'Disk full' })), accessKeyEvent())
+    ledger.append(...write(id, report({ title: 'Disk full' })), keyIssued())
     ledger.append(...write(id, { type: 'ChangeStatus', body: { status: 'resolved', reason: 'cleaned up' } }))
     await using publisher = run()
     await publisher.published(2)
@@ -154,14 +153,3 @@ describe.skipIf(isMissing('Kafka') || isMissing('Postgres'))('The publisher', ()
     expect(latest?.value).toEqual({ ...JSON.parse(incidentJson(incident(id))), index: 1 })
   })
 })
-
-/** An event of another aggregate: it has its place in the ledger, and is none of the subscribers' business. */
-function accessKeyEvent(): Unplaced {
-  return {
-    kind: 'other',
-    id: randomUUID(),
-    stream: `accessKey-${randomUUID()}`,
-    revision: 0,
-    type: 'AccessKeyIssued',
-  }
-}
