@@ -1,5 +1,5 @@
 /** Events as CSV (RFC 4180), for spreadsheets; NDJSON has them exactly. */
-import type { ListedEvent } from '../../projections/read-model.ts'
+import type { LedgerEvent } from '../../projections/read-model.ts'
 
 const columns = [
   'index',
@@ -15,15 +15,16 @@ const columns = [
   'correlationId',
   'data',
   'erased',
+  'accessKeyId',
 ] as const
 
 /** A line of names, then a line an event, without line ends. `data` is JSON; `erased` has the names of what is gone, with spaces between. */
-export async function* csvOf(events: AsyncIterable<ListedEvent>): AsyncGenerator<string> {
+export async function* csvOf(events: AsyncIterable<LedgerEvent>): AsyncGenerator<string> {
   yield columns.join()
   for await (const event of events) yield columns.map((column) => cell(textOf(event, column))).join()
 }
 
-function textOf(event: ListedEvent, column: (typeof columns)[number]): string {
+function textOf(event: LedgerEvent, column: (typeof columns)[number]): string {
   switch (column) {
     case 'actorKind':
       return event.actor.kind
@@ -34,7 +35,11 @@ function textOf(event: ListedEvent, column: (typeof columns)[number]): string {
     case 'data':
       return JSON.stringify(event.data)
     case 'erased':
-      return event.erased?.join(' ') ?? ''
+      return 'erased' in event ? (event.erased?.join(' ') ?? '') : ''
+    case 'incidentId':
+      return 'incidentId' in event ? event.incidentId : ''
+    case 'accessKeyId':
+      return 'accessKeyId' in event ? event.accessKeyId : ''
     default:
       return String(event[column])
   }

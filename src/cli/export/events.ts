@@ -1,8 +1,8 @@
 import type { IncidentId, Instant } from '../../aggregates/incident/index.ts'
 import { LedgerError } from '../../ledger/errors.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
-import { listedEvent } from '../../projections/listed-event.ts'
-import type { ListedEvent } from '../../projections/read-model.ts'
+import { listedAccessKeyEvent, listedEvent } from '../../projections/listed-event.ts'
+import type { LedgerEvent } from '../../projections/read-model.ts'
 import { recordsOf } from '../ledger-records.ts'
 
 export interface Extent {
@@ -15,7 +15,7 @@ export interface Extent {
 }
 
 /**
- * The events of incidents as callers see them, in the order of the ledger, from the ledger itself: also those that no read model has yet.
+ * The events of incidents and of access keys as auditors see them, in the order of the ledger, from the ledger itself: also those that no read model has yet.
  * @throws Error where one of them cannot be read, for an export that leaves it out would be taken for whole.
  */
 export async function* exportedEvents({
@@ -24,7 +24,7 @@ export async function* exportedEvents({
   to,
   incident,
   signal,
-}: Extent): AsyncGenerator<ListedEvent> {
+}: Extent): AsyncGenerator<LedgerEvent> {
   let index = -1
   let isThere = false
   for await (const record of recordsOf(ledger, signal)) {
@@ -37,21 +37,22 @@ export async function* exportedEvents({
         revision: record.revision,
       })
     }
-    if (record.kind !== 'incident') continue
-    if (incident !== undefined && record.incidentId !== incident) continue
+    if (incident !== undefined && (record.kind !== 'incident' || record.incidentId !== incident)) continue
     isThere = true
     const { recordedAt } = record.event
     if ((from === undefined || recordedAt >= from) && (to === undefined || recordedAt < to)) {
-      yield listedEvent(record, index)
+      yield record.kind === 'incident' ? listedEvent(record, index) : listedAccessKeyEvent(record, index)
     }
   }
   if (incident !== undefined && !isThere) throw new LedgerError({ code: 'incident-not-found' })
 }
 
 /** The incidents of events, each once, in the order of the first of its events. */
-export async function* incidentsOf(events: AsyncIterable<ListedEvent>): AsyncGenerator<IncidentId> {
+export async function* incidentsOf(events: AsyncIterable<LedgerEvent>): AsyncGenerator<IncidentId> {
   const seen = new Set<IncidentId>()
-  for await (const { incidentId } of events) {
+  for await (const event of events) {
+    if (!('incidentId' in event)) continue
+    const { incidentId } = event
     if (seen.has(incidentId)) continue
     seen.add(incidentId)
     yield incidentId

@@ -45,6 +45,37 @@ describe('an export of events', () => {
     expect(events[0]).toMatchObject({ type: 'IncidentReported', data: { source: expect.any(String) } })
   })
 
+  it('tells of access keys, and nothing that one could be told by', async () => {
+    const withKeys = await ledgerOn(openMemoryStore())
+    const actor = { kind: 'access-key', id: 'x-access-key', name: 'X_ACCESS_KEY' } as const
+    const body = { name: 'pager', scopes: ['read' as const], expiresAt: null, requiresSignature: false }
+    const { accessKey } = await withKeys.accessKeys.issue(body, { actor, correlationId: 'a request' })
+    const events = await Array.fromAsync(exportedEvents({ ledger: withKeys, signal }))
+    expect(events).toMatchObject([
+      { index: 0, accessKeyId: accessKey.id, type: 'AccessKeyIssued', actor, data: body },
+    ])
+    expect(JSON.stringify(events)).not.toContain('digest')
+    expect(
+      await Array.fromAsync(
+        incidentsOf(
+          (async function* () {
+            yield* events
+          })(),
+        ),
+      ),
+    ).toEqual([])
+    const lines = await Array.fromAsync(
+      csvOf(
+        (async function* () {
+          yield* events
+        })(),
+      ),
+    )
+    expect(parse(lines.join('\n'), { columns: true })).toMatchObject([
+      { incidentId: '', accessKeyId: accessKey.id, erased: '' },
+    ])
+  })
+
   it('of one incident has its events, with their places in the whole ledger', async () => {
     const events = await exported({ incident: some })
     expect(events.map(({ index }) => index)).toEqual(
@@ -66,7 +97,7 @@ describe('an export of events', () => {
 
   it('as CSV reads back as what was written, and no cell is a formula', async () => {
     const [event] = await exported()
-    if (event === undefined) throw new Error('the extract has events')
+    if (event === undefined || !('incidentId' in event)) throw new Error('the extract has events')
     const actor = { kind: 'access-key', id: 'a "quoted", id\nin two lines', name: '=HYPERLINK("x")' } as const
     const lines = await Array.fromAsync(
       csvOf(
@@ -90,6 +121,7 @@ describe('an export of events', () => {
         correlationId: event.correlationId,
         data: JSON.stringify(event.data),
         erased: 'title actor.name',
+        accessKeyId: '',
       },
     ])
   })
