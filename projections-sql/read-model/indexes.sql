@@ -15,9 +15,9 @@ CREATE INDEX ON incident (assignee, updated_at, id);
 CREATE INDEX ON incident_details USING gin (search);
 CREATE INDEX ON incident_details USING gin (labels jsonb_path_ops);
 
--- Past states by for how long they stood, and since when. The status last: those of another one are passed over within the index.
-CREATE INDEX ON incident_event (stood_for, before_at, incident_id, before_status) WHERE stood_for > 0;
-CREATE INDEX ON incident_event (known_for, before_recorded_at, before_status) WHERE known_for > 0;
+-- Past states by for how long they stood, and since when. What is rare last: those that do not have it are passed over within the index.
+CREATE INDEX ON incident_event (stood_for, before_at, incident_id, before_status, before_assignee) WHERE stood_for > 0;
+CREATE INDEX ON incident_event (known_for, before_recorded_at, before_status, before_assignee) WHERE known_for > 0;
 -- What is no more as it was.
 CREATE INDEX ON incident_event (before_severity, reported_at, incident_id, at, recorded_at) WHERE before_severity <> severity;
 CREATE INDEX ON incident_event (before_assignee, reported_at, incident_id, at, recorded_at)
