@@ -12,10 +12,18 @@ AS $$
 BEGIN
   PERFORM ledger.advance_checkpoint(p_name, p_from, p_to, p_far_behind);
 
-  INSERT INTO incident_event
-  SELECT * FROM json_populate_recordset(NULL::incident_event, p_events);
-
-  PERFORM learn(p_events);
+  WITH added AS (
+    INSERT INTO incident_event
+    SELECT * FROM json_populate_recordset(NULL::incident_event, p_events)
+    RETURNING at, recorded_at, revision
+  )
+  INSERT INTO learnt (width, begins_at, event_at, report_at)
+  SELECT width, date_bin(width, at, 'epoch'), min(recorded_at), min(recorded_at) FILTER (WHERE revision = 0)
+  FROM added, unnest(ARRAY[interval '15 minutes', interval '1 day']) width
+  GROUP BY 1, 2
+  ON CONFLICT (width, begins_at) DO UPDATE
+  SET event_at = least(learnt.event_at, excluded.event_at), report_at = least(learnt.report_at, excluded.report_at)
+  WHERE excluded.event_at < learnt.event_at OR excluded.report_at < coalesce(learnt.report_at, 'infinity');
 
   INSERT INTO access_key_event
   SELECT * FROM json_populate_recordset(NULL::access_key_event, p_access_key_events);

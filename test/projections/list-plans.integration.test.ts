@@ -207,5 +207,8 @@ const hundredThousandIncidents = `
     CASE WHEN r > 0 THEN 11 END, CASE WHEN r > 0 THEN 11 END
   FROM seed, generate_series(0, 2) r;
 
-  SELECT learn((SELECT json_agg(e) FROM incident_event e));
+  INSERT INTO learnt (width, begins_at, event_at, report_at)
+  SELECT width, date_bin(width, at, 'epoch'), min(recorded_at), min(recorded_at) FILTER (WHERE revision = 0)
+  FROM incident_event, unnest(ARRAY[interval '15 minutes', interval '1 day']) width
+  GROUP BY 1, 2;
 `
