@@ -36,7 +36,7 @@ function openStore() {
           endTold = caughtUp
           yield { events: found, caughtUp }
           await turn()
-        } else await changed.promise
+        } else if (page.length === 0) await changed.promise
       }
     } finally {
       running.delete(losing)
