@@ -146,10 +146,10 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
         onSeen(growth.size())
         caughtUpAtMs = caughtUp ? (caughtUpAtMs ?? performance.now()) : undefined
         if (growth.size() - 1 - written.index < batchSize) return true
-        const isAlone = await settled
+        if (!(await settled)) return false
         settled = settle()
         settled.catch(() => {}) // whoever comes next is told
-        return isAlone
+        return true
       }),
   }
 

@@ -1,10 +1,13 @@
 /** What the commands of an auditor say of a service that runs, with real incidents in it. */
 import { execFile } from 'node:child_process'
+import { hash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
+import { openLogFile } from '../../../src/embedded/event-store/log-file.ts'
+import { isLedgerStream, storedEntry } from '../../../src/ledger/stored-log.ts'
 import { accessKey, startService } from '../../support/service-process.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -44,6 +47,27 @@ it('a service with 890 real incidents verifies whole, and each of them by itself
     findings: [],
   })
 
+  const [, size, root] = (await note()).split('\n')
+  using stored = openLogFile(file('data'))
+  const entries = [...stored.events(isLedgerStream)]
+    .flat()
+    .map((event) => storedEntry({ ...event, stream: event.streamName }))
+  expect({ size: entries.length, root: rootOf(entries).toString('base64') }).toEqual({
+    size: Number(size),
+    root,
+  })
+  const ofStore = await run(
+    '--json',
+    'verify',
+    '--store',
+    file('data'),
+    '--key',
+    key,
+    '--known',
+    file('note'),
+  )
+  expect(JSON.parse(ofStore.out)).toMatchObject({ verified: true, events: lines.length, findings: [] })
+
   const { incidentId } = JSON.parse(lines[1_000] ?? '')
   const bundle = await run('export', '--format', 'bundle', '--incident', incidentId, ...asked)
   expect(bundle.err).toContain('1 incidents exported')
@@ -81,6 +105,15 @@ it('a service with 890 real incidents verifies whole, and each of them by itself
     ['tlog-proof', 'entry'].map((kind) => join(file('proofs'), `${lines.length}.${kind}`)),
   )
 })
+
+/** As RFC 6962 (2.1) defines it. */
+function rootOf(leaves: readonly Buffer[]): Buffer {
+  const sha256 = (...parts: readonly Buffer[]) => hash('sha256', Buffer.concat(parts), 'buffer')
+  const [only] = leaves
+  if (only !== undefined && leaves.length === 1) return sha256(Buffer.of(0), only)
+  const split = 2 ** Math.ceil(Math.log2(leaves.length) - 1)
+  return sha256(Buffer.of(1), rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)))
+}
 
 function answerOf(
   args: readonly string[],
