@@ -1,6 +1,6 @@
 /** What a note of the log says: its origin, how many events it holds, and the root over them (C2SP tlog-checkpoint). */
 import { type Hash, hashBytes } from './merkle.ts'
-import { NoteError } from './signed-note.ts'
+import { NoteError, readNote } from './signed-note.ts'
 
 export interface TreeCheckpoint {
   /** The log's name, fixed at genesis. */
@@ -32,4 +32,14 @@ export function readCheckpoint(text: string): TreeCheckpoint {
   if (!Number.isSafeInteger(Number(size))) throw new NoteError('the size of a checkpoint is out of range')
   if (rest.pop() !== '' || rest.includes('')) throw new NoteError('a checkpoint has no empty lines')
   return { origin, size: Number(size), root: hash, extensions: rest }
+}
+
+/** How many events a note is over; null of what stands among notes and is none. */
+export function sizeOfNote(note: string): number | null {
+  try {
+    return readCheckpoint(readNote(note).text).size
+  } catch (error) {
+    if (error instanceof NoteError) return null
+    throw error
+  }
 }

@@ -1,13 +1,13 @@
 /** Verifies what an event store itself holds of a log: every event and every note, without the word of whoever serves it. */
 import type { KeptNote } from '../ledger/checkpoints.ts'
 import type { StoredLedger } from '../ledger/stored-log.ts'
-import { readCheckpoint } from './checkpoint.ts'
+import { sizeOfNote } from './checkpoint.ts'
 import { expectKnown } from './known.ts'
 import { logScan } from './log-scan.ts'
 import type { LogFiles, LogVerdict } from './log-verification.ts'
 import { hashBytes } from './merkle.ts'
 import { type ListedNote, noteList } from './note-list.ts'
-import { NoteError, type NoteVerifier, readNote } from './signed-note.ts'
+import type { NoteVerifier } from './signed-note.ts'
 import { entriesOf, tileWidth } from './tiles.ts'
 import { isTrusted, type TrustedNote, trustedNote } from './trusted-note.ts'
 
@@ -94,18 +94,9 @@ export async function verifyStore({
 }
 
 function listed({ revision, note }: KeptNote): ListedNote & { readonly name: string } {
-  const size = sizeOf(note)
+  const size = sizeOfNote(note)
   const place = `revision ${revision} of ledger-checkpoints`
   return { size, note, name: size === null ? place : `the note with ${size} events (${place})` }
-}
-
-function sizeOf(note: string): number | null {
-  try {
-    return readCheckpoint(readNote(note).text).size
-  } catch (error) {
-    if (error instanceof NoteError) return null
-    throw error
-  }
 }
 
 /** As far as the note promises them. */

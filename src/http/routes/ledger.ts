@@ -1,7 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
-import { readCheckpoint } from '../../audit/checkpoint.ts'
-import { NoteError, readNote } from '../../audit/signed-note.ts'
+import { sizeOfNote } from '../../audit/checkpoint.ts'
 import { readTilePath, tileWidth } from '../../audit/tiles.ts'
 import type { Keyring } from '../../ledger/ledger.ts'
 import type { Signed, SignedLog } from '../../projections/notary/signed-log.ts'
@@ -184,22 +183,12 @@ function allNotes(app: App, { signedLog, keyring }: SignedLogSeams, access: Acce
       const notes = await signedLog.notes(after + 1, limit)
       return notes.map(({ note, revision }) => {
         revisions.set(note, revision)
-        return { size: sizeOf(note), note }
+        return { size: sizeOfNote(note), note }
       })
     }
     const json = await keysetPage(query, null, cursors, find, ({ note }) => revisions.get(note) ?? 0)
     return cached(reply, 'no-cache').type('application/json; charset=utf-8').send(json)
   })
-}
-
-/** Null of what is in the stream and is no note: it is shown as it is. */
-function sizeOf(note: string): number | null {
-  try {
-    return readCheckpoint(readNote(note).text).size
-  } catch (error) {
-    if (error instanceof NoteError) return null
-    throw error
-  }
 }
 
 async function requireSigned(signedLog: SignedLog): Promise<Signed> {
