@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 const pollIntervalMs = 20
-/** So long that only what never happens runs into it, on the slowest machine too. */
-const patienceMs = 60_000
+/**
+ * So long that only what never happens runs into it, on the slowest machine too. The slowest thing there is: a broker gives up on a
+ * transaction after the 30 s that we give it, looks for such every 10 s, and may have to do so twice after its restart.
+ */
+const patienceMs = 120_000
 
 /**
  * Resolves to the first truthy answer of `condition`. An error it throws counts as "not yet"; the last one is the cause of the
