@@ -1,8 +1,8 @@
 /** What commands leave on record of reading the ledger or changing its keys: they pass by the service, and so by its log. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, open } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
+import { accountName } from './account-name.ts'
 
 export interface AuditedCommand {
   /** Such as `keys issue`. */
@@ -25,8 +25,7 @@ export async function onRecord<T>(
   work: (correlationId: string) => Promise<T>,
 ): Promise<T> {
   const correlationId = randomUUID()
-  const account = userInfo().username
-  const record = { audit: true, command, options, account, correlationId }
+  const record = { audit: true, command, options, account: accountName(), correlationId }
   await append(file, { ...record, msg: 'command' })
   const began = performance.now()
   const ended = (outcome: 'done' | 'failed') => {

@@ -1,6 +1,6 @@
-import { userInfo } from 'node:os'
 import type { IncidentId } from '../aggregates/incident/index.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { accountName } from './account-name.ts'
 import { type Terminal, writeJson } from './terminal.ts'
 
 export interface EraseOptions {
@@ -20,7 +20,7 @@ export async function eraseIncident(
     id,
     { type: 'ErasePersonalData', body: { reason } },
     {
-      actor: { kind: 'system', id: 'command-line', name: `incident-ledger erase (${userInfo().username})` },
+      actor: { kind: 'system', id: 'command-line', name: `incident-ledger erase (${accountName()})` },
       correlationId,
     },
   )

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import {
   type AccessKey,
   type AccessKeyId,
@@ -8,6 +7,7 @@ import {
 } from '../aggregates/access-key/index.ts'
 import type { KeyContext, Ledger } from '../ledger/ledger.ts'
 import { openAccessKeyDirectory } from '../projections/access-key-directory.ts'
+import { accountName } from './account-name.ts'
 import { type Terminal, writeJson, writeTable } from './terminal.ts'
 
 export interface KeysOptions {
@@ -96,7 +96,7 @@ function shown(key: AccessKey) {
 /** Whoever works on the machine of the service acts as the system itself. */
 function context(correlationId: string): KeyContext {
   return {
-    actor: { kind: 'system', id: 'command-line', name: `incident-ledger keys (${userInfo().username})` },
+    actor: { kind: 'system', id: 'command-line', name: `incident-ledger keys (${accountName()})` },
     correlationId,
   }
 }
