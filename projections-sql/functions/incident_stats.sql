@@ -35,7 +35,7 @@ BEGIN
         p_query,
         'b.status, e.source, b.severity, e.reported_at, b.acknowledged_at, b.resolved_at',
         'JOIN incident_event b ON b.incident_id = e.incident_id AND b.revision = e.revision - 1',
-        ARRAY[replace(period, 'i.', 'e.')],
+        list_clauses(p_query, 'b.', 'e', 'e.reported_at', 'e.incident_id'),
         NULL
       )
     END,

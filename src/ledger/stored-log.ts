@@ -6,8 +6,6 @@ import { entryOf } from './entry.ts'
 import type { LedgerPosition } from './event.ts'
 import { ledgerPrefixes } from './streams.ts'
 
-export { checkpointStream, isLedgerStream } from './streams.ts'
-
 /** An event as the store has it, byte for byte. */
 export type StoredBytes = Pick<RawEvent, 'stream' | 'revision' | 'id' | 'type' | 'data' | 'metadata'> & {
   readonly isJson: boolean

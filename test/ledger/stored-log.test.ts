@@ -119,6 +119,8 @@ it('a verification of a file lets others have their turn, so that it shows how f
 
 it('a file that is no log of ours is refused', () => {
   expect(() => openLogFile('/nowhere/at/all')).toThrow('there is no event store at /nowhere/at/all')
+  const folderWithoutOne = import.meta.dirname
+  expect(() => openLogFile(folderWithoutOne)).toThrow(`there is no event store at ${folderWithoutOne}`)
 })
 
 function openCheckpointsAt(url: string) {

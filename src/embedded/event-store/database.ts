@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -50,7 +50,8 @@ export function openDatabase(dataDir: string | undefined): DatabaseSync {
  * @throws EventStoreOpenError when there is none, it is not ours, or is not of this version's format.
  */
 export function openForReading(path: string): DatabaseSync {
-  if (!existsSync(path)) throw new EventStoreOpenError(`there is no event store at ${path}`)
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile())
+    throw new EventStoreOpenError(`there is no event store at ${path}`)
   return open(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS }, (database) => {
     refuseForeign(database, path)
     const version = pragma(database, 'user_version')
