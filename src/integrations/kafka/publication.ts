@@ -1,5 +1,6 @@
 import { setInterval } from 'node:timers/promises'
 import type { Kafka, Message } from 'kafkajs'
+import type { Logger } from 'pino'
 import type { IncidentId } from '../../aggregates/incident/index.ts'
 import type { LedgerRecord } from '../../ledger/event.ts'
 import type { IncidentHistory } from '../../ledger/ledger.ts'
@@ -8,12 +9,13 @@ import { projectBatch } from '../../projections/incident-projection.ts'
 import type { Term } from '../../projections/leadership.ts'
 import type { Projecting, Projection } from '../../projections/projector.ts'
 import type { Standings } from '../../projections/standings.ts'
-import { extentsOf } from './committed.ts'
 import { openLatestStates } from './latest-states.ts'
 import { eventMessage, stateMessage } from './messages.ts'
 import { type Position, positionMessage } from './position.ts'
+import { extentsOf } from './records.ts'
 import { openSession, type Session, wayOut } from './session.ts'
 import { Fenced } from './transactions.ts'
+import { findUndecided, type Undecided } from './undecided.ts'
 
 export interface PublicationOptions {
   readonly kafka: Kafka
@@ -22,6 +24,7 @@ export interface PublicationOptions {
   /** Told the index of the last event that is published, when a term begins and after each transaction. */
   readonly onPublished: (index: number) => void
   readonly onFailure: (error: unknown) => void
+  readonly log: Logger
 }
 
 /** Large enough that a catch-up is not paid for by the transaction; one that is live has what came during the one before. */
@@ -49,7 +52,7 @@ export function publication(options: PublicationOptions): Projection {
     batchSize,
     foreign,
     async checkpoint(term) {
-      const session = await told(openSession(options.kafka, options.topicPrefix))
+      const session = await told(openSession(options.kafka, options.topicPrefix, options.log))
       sessions.set(term, session)
       onceAborted(term.signal, () => void session.close())
       options.onPublished(session.position.index)
@@ -136,15 +139,25 @@ function publishing(
     term.end(error)
   }
 
-  /** Who writes nothing is not refused: an idle leader would not hear that it was fenced, or that Kafka is gone. */
+  /**
+   * Who writes nothing is not refused: an idle leader would not hear that it was fenced, that Kafka is gone, or that it came back
+   * without the end of a transaction.
+   */
   async function keepLooking(): Promise<void> {
     const { admin, topics } = session
+    let undecidedBefore: readonly Undecided[] = []
     for await (const _ of setInterval(lookIntervalMs, undefined, { signal: term.signal })) {
       if (underWay !== undefined) continue
       const before = transactions
       const [extent] = await extentsOf(admin, topics.publisher)
       if (transactions !== before || extent === undefined) continue
       if (extent.end > end) throw new Fenced('another publisher has taken over')
+      const undecided = (await findUndecided(session)).filter((part) => !includes(session.foreign, part))
+      // Not at once: a commit is acknowledged before it is in all partitions.
+      if (undecided.some((part) => includes(undecidedBefore, part))) {
+        throw new Error(`${topics.publisher} left a transaction that is neither committed nor aborted`)
+      }
+      undecidedBefore = undecided
     }
   }
 }
@@ -197,8 +210,13 @@ async function composed(
     position: last.position,
     eventId: last.id,
     partitions: from.partitions,
+    repeatedTo: from.repeatedTo,
   }
   return { events, states, position }
+}
+
+function includes(parts: readonly Undecided[], { topic, partition, from }: Undecided): boolean {
+  return parts.some((part) => part.topic === topic && part.partition === partition && part.from === from)
 }
 
 function onceAborted(signal: AbortSignal, act: () => void): void {

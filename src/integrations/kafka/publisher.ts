@@ -44,6 +44,7 @@ export function openPublisher(options: {
   const projection = publication({
     kafka,
     topicPrefix: settings.topicPrefix,
+    log,
     history: ledger.history,
     onPublished: (index) => {
       publishedIndex = index

@@ -3,6 +3,7 @@ import { connectKafka, type KafkaSettings } from './connection.ts'
 import { positionMessage, readPosition } from './position.ts'
 import { ensureTopics, topicName } from './topics.ts'
 import { openTransactions } from './transactions.ts'
+import { lastEventIndexes } from './undecided.ts'
 
 /** Sends the publisher back to the ledger's first event, whatever it stopped on. */
 export interface Republication extends AsyncDisposable {
@@ -23,24 +24,29 @@ export async function openRepublication(settings: KafkaSettings, log: Logger): P
   await admin.connect()
   const counts = await ensureTopics(admin, ['events', 'state', 'publisher'], topicPrefix)
   const publisher = topicName('publisher', topicPrefix)
-  const publishedIndex = await readPosition(kafka, admin, publisher, { undecided: 'allowed' }).then(
-    ({ position }) => position?.index,
+  const position = await readPosition(kafka, admin, publisher).then(
+    (found) => found.position,
     (error: unknown) => {
       log.warn({ err: error }, 'the publisher left no position that can be read')
       return undefined
     },
   )
   const opened = opening.move()
+  const events = topicName('events', topicPrefix)
   return {
-    publishedIndex,
-    topics: { events: topicName('events', topicPrefix), state: topicName('state', topicPrefix) },
+    publishedIndex: position?.index,
+    topics: { events, state: topicName('state', topicPrefix) },
     async begin() {
       const transactions = await openTransactions(kafka, publisher, new Map([[publisher, counts.publisher]]))
       try {
-        const partitions = { events: counts.events, state: counts.state }
-        await transactions.commit([
-          { topic: publisher, messages: [positionMessage({ index: -1, partitions })] },
-        ])
+        const seen = await lastEventIndexes(kafka, admin, events)
+        const repeatedTo = Math.max(...seen, position?.index ?? -1, position?.repeatedTo ?? -1)
+        const beginning = {
+          index: -1,
+          partitions: { events: counts.events, state: counts.state },
+          ...(repeatedTo >= 0 && { repeatedTo }),
+        }
+        await transactions.commit([{ topic: publisher, messages: [positionMessage(beginning)] }])
       } finally {
         await transactions.close()
       }

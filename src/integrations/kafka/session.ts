@@ -1,15 +1,21 @@
 import type { Admin, Kafka } from 'kafkajs'
+import type { Logger } from 'pino'
 import { ProjectorStopped } from '../../projections/projector-stopped.ts'
-import { type Extent, extentsOf, readCommitted } from './committed.ts'
 import { type Position, readPosition } from './position.ts'
+import { openProtocol, type Protocol } from './protocol.ts'
+import { type Extent, extentsOf, readRecords } from './records.ts'
 import { ensureTopics, topicName } from './topics.ts'
 import { openTransactions, type Transactions } from './transactions.ts'
+import { findUndecided, settleUndecided, type Undecided } from './undecided.ts'
 
 /** What a term has in Kafka: the producer that has fenced the others, and the position as it was found after that. */
 export interface Session {
   readonly transactions: Transactions
   readonly admin: Admin
   readonly topics: Topics
+  readonly protocol: Protocol
+  /** What another producer had under way when the session began. */
+  readonly foreign: readonly Undecided[]
   /** Moved only to where its event is in another event store. */
   position: Position
   /** The offset after the position in its topic. */
@@ -30,7 +36,7 @@ interface Topics {
  *
  * @throws ProjectorStopped where what is there does not go together; TopicUnfit; kafkajs's errors where Kafka cannot be reached.
  */
-export async function openSession(kafka: Kafka, topicPrefix: string): Promise<Session> {
+export async function openSession(kafka: Kafka, topicPrefix: string, log: Logger): Promise<Session> {
   await using opening = new AsyncDisposableStack()
   const admin = kafka.admin()
   opening.defer(() => admin.disconnect())
@@ -46,10 +52,23 @@ export async function openSession(kafka: Kafka, topicPrefix: string): Promise<Se
     [topics.state, counts.state],
     [topics.publisher, counts.publisher],
   ])
-  const transactions = await openTransactions(kafka, topics.publisher, partitions)
+  const protocol = opening.use(await openProtocol(kafka))
+  let transactions = await openTransactions(kafka, topics.publisher, partitions)
   opening.defer(() => transactions.close())
+  const cluster = { kafka, admin, protocol, topics }
+  if (await settleUndecided(cluster, log)) {
+    await transactions.close()
+    transactions = await openTransactions(kafka, topics.publisher, partitions)
+  }
+  const foreign = await findUndecided(cluster)
+  // A position that is overlooked, and committed later, would repeat what it covers.
+  if (foreign.some(({ topic }) => topic === topics.publisher)) {
+    throw new Error(
+      `${topics.publisher} has a transaction that is neither committed nor aborted: nothing is published until Kafka has decided it`,
+    )
+  }
 
-  const { position, end } = await readPosition(kafka, admin, topics.publisher, { undecided: 'refused' })
+  const { position, end } = await readPosition(kafka, admin, topics.publisher)
   const extents = {
     events: await extentsOf(admin, topics.events),
     state: await extentsOf(admin, topics.state),
@@ -63,6 +82,8 @@ export async function openSession(kafka: Kafka, topicPrefix: string): Promise<Se
   const session: Session = {
     transactions,
     admin,
+    protocol,
+    foreign,
     topics,
     position: position ?? { index: -1, partitions: { events: counts.events, state: counts.state } },
     end,
@@ -112,7 +133,7 @@ async function checkNew(kafka: Kafka, admin: Admin, topics: Topics, extents: Ext
     const topic = topics[role]
     let found = extents[role].some(({ low }) => low > 0n)
     if (!found) {
-      await readCommitted({ kafka, admin, topic, extents: extents[role] }, () => {
+      await readRecords({ kafka, admin, topic, extents: extents[role] }, () => {
         found = true
         return 'enough'
       })

@@ -23,7 +23,7 @@ export class Fenced extends Error {
  */
 const retry = { initialRetryTime: 5, factor: 0.2, multiplier: 1.6, retries: 12, maxRetryTime: 1_000 }
 /** Readers of committed records wait so long for a publisher that died amid a transaction and has no successor. */
-const transactionTimeoutMs = 30_000
+export const transactionTimeoutMs = 30_000
 /** A broker takes batches of at most 1 MiB, and all of a request's messages may go to one partition. */
 const requestBytes = 900 * 1024
 const messageOverheadBytes = 100

@@ -31,7 +31,10 @@ export function startPublisherProcess(options: PublisherProcessOptions): Publish
   }
   return {
     health: () => health,
-    reached: (index) => waitFor(() => reached(index), { describe: `event ${index} is published` }),
+    reached: (index) =>
+      waitFor(() => reached(index), { describe: `event ${index} is published` }).catch((error: unknown) => {
+        throw new Error(`the publisher is ${JSON.stringify(health)}`, { cause: error })
+      }),
     kill,
     [Symbol.asyncDispose]: kill,
   }

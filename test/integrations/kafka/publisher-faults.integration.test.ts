@@ -14,6 +14,7 @@ import { waitFor } from '../../support/wait-for.ts'
 import { busyHistory, expectExactlyOnce, expectLatestStates } from './busy-history.ts'
 import { startPublisherProcess } from './killed-publisher.ts'
 import { knownLedger, recordsToJson } from './known-ledger.ts'
+import { allowUnverified, lastProducer, loseMarkers, type Placed, transactionOf } from './lost-markers.ts'
 import { runPublisher } from './running-publisher.ts'
 import { committedIn, quietKafka } from './subscriber.ts'
 
@@ -51,6 +52,7 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))(
       return {
         spawn: (databaseUrl = database.url) =>
           startPublisherProcess({ ...common, databaseUrl, recordsFile, batchSize: 15 }),
+        topicPrefix,
         run: (ledger = knownLedger(records)) => runPublisher({ ...common, ledger }),
         async expectAll(all: readonly LedgerRecord[] = records) {
           await settled(brokers, `${topicPrefix}incidents.publisher`)
@@ -111,6 +113,52 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))(
       await expectAll(ledger.records)
     })
 
+    describe('when Kafka acknowledges a transaction and then loses its end in some partitions,', () => {
+      const isEvent = ({ topic }: Placed) => topic.endsWith('incidents.events')
+      const isPosition = ({ topic }: Placed) => topic.endsWith('incidents.publisher')
+      beforeAll(() => allowUnverified(broker.brokers))
+
+      test.each<{
+        told: string
+        outcome: 'commit' | 'abort'
+        marked: (all: readonly Placed[]) => (one: Placed) => boolean
+      }>([
+        { told: 'a commit', outcome: 'commit', marked: inOneOf(isEvent) },
+        { told: 'a commit that is seen nowhere', outcome: 'commit', marked: () => () => false },
+        { told: 'a commit whose position is seen', outcome: 'commit', marked: () => isPosition },
+        { told: 'an abort', outcome: 'abort', marked: inOneOf(isEvent) },
+        { told: 'an abort whose position has gone', outcome: 'abort', marked: () => isPosition },
+      ])('$told', async ({ outcome, marked }) => {
+        const { run, expectAll, topicPrefix } = begin()
+        {
+          await using publisher = run(knownLedger(records.slice(0, 10)))
+          await publisher.published(9)
+        }
+        const lost = transactionOf(records.slice(0, 40), 10, topicPrefix)
+        const transactionalId = `${topicPrefix}incidents.publisher`
+        await loseMarkers(broker.brokers, transactionalId, lost, { outcome, marked: marked(lost) })
+        const ledger = knownLedger(records.slice(0, 50))
+        await using publisher = run(ledger)
+        await publisher.published(49)
+        await expectAll(ledger.records)
+      })
+
+      test('and the publisher, which is idle, hears of it', async () => {
+        const { run, expectAll, topicPrefix } = begin()
+        const ledger = knownLedger(records.slice(0, 10))
+        await using publisher = run(ledger)
+        await publisher.published(9)
+        const topic = `${topicPrefix}incidents.publisher`
+        const position = transactionOf(ledger.records, 10, topicPrefix)
+        const leader = await lastProducer(broker.brokers, topic)
+        await loseMarkers(broker.brokers, topic, position, { outcome: 'commit', marked: () => false }, leader)
+        await waitFor(() => publisher.health().state === 'waiting', { describe: 'the publisher has seen it' })
+        ledger.append(...records.slice(10, 20))
+        await publisher.published(19)
+        await expectAll(ledger.records)
+      })
+    })
+
     test('when a standby takes over, which has not written yet', async () => {
       const { run, spawn, expectAll } = begin()
       const ledger = knownLedger(records.slice(0, 10))
@@ -136,4 +184,12 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))(
 async function settled(brokers: readonly string[], transactionalId: string): Promise<void> {
   const transactions = await openTransactions(quietKafka(brokers), transactionalId, new Map())
   await transactions.close()
+}
+
+/** In the partition of the first such record, and in no other. */
+function inOneOf(isIt: (record: Placed) => boolean) {
+  return (all: readonly Placed[]) => {
+    const first = all.find(isIt)
+    return (record: Placed) => isIt(record) && record.partition === first?.partition
+  }
 }

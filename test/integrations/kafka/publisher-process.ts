@@ -1,7 +1,7 @@
 /** A process that publishes, for tests which kill it: `node publisher-process.ts OPTIONS` (JSON); tells its health every few ms. */
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { pino } from 'pino'
+import { destination, pino } from 'pino'
 import { openPublisher } from '../../../src/integrations/kafka/publisher.ts'
 import { knownLedger, recordsFromJson } from './known-ledger.ts'
 
@@ -32,7 +32,7 @@ if (import.meta.main) {
         }
       },
     },
-    log: pino({ level: 'silent' }),
+    log: pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' }, destination(2)),
   })
   setInterval(() => console.log(JSON.stringify(publisher.health())), 10)
   // Whoever started it is gone.

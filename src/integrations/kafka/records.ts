@@ -8,6 +8,14 @@ export interface Extent {
   readonly end: bigint
 }
 
+interface PartOfTopic {
+  readonly kafka: Kafka
+  readonly admin: Admin
+  readonly topic: string
+  readonly extents: readonly Extent[]
+  readonly undecided?: boolean
+}
+
 const pollMs = 100
 /** An end that never comes, after a compaction that left nothing before it, say. */
 const patienceMs = 30_000
@@ -22,22 +30,21 @@ export async function extentsOf(admin: Admin, topic: string): Promise<readonly E
  * Reads what is committed in the given parts of a topic, in order within each, until `onRecord` has had enough or all is read.
  * The group that kafkajs needs for it is thrown away again.
  *
- * @returns the highest offset, plus one, that any record of the last partition read has, committed or not; 0 where nothing was read.
+ * @param part `undecided` adds what is neither committed nor aborted.
  * @throws Error where the cluster cannot be read, or not in 30 s.
  */
-export async function readCommitted(
-  { kafka, admin, topic, extents }: { kafka: Kafka; admin: Admin; topic: string; extents: readonly Extent[] },
-  onRecord: (message: KafkaMessage) => 'more' | 'enough',
-): Promise<bigint> {
+export async function readRecords(
+  { kafka, admin, topic, extents, undecided = false }: PartOfTopic,
+  onRecord: (message: KafkaMessage, partition: number) => 'more' | 'enough',
+): Promise<void> {
   const remaining = new Map(
     extents.filter(({ low, end }) => low < end).map((extent) => [extent.partition, extent]),
   )
-  if (remaining.size === 0) return 0n
-  let highWatermark = 0n
+  if (remaining.size === 0) return
   const groupId = `${topic}-reader-${randomUUID()}`
   const consumer = kafka.consumer({
     groupId,
-    readUncommitted: false,
+    readUncommitted: undecided,
     allowAutoTopicCreation: false,
     maxWaitTimeInMs: pollMs,
   })
@@ -58,7 +65,6 @@ export async function readCommitted(
   // Told of batches too whose records are all aborted; `lastOffset` counts the transactions' markers.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     const { partition, lastOffset } = payload
-    highWatermark = BigInt(payload.highWatermark)
     const extent = remaining.get(partition)
     if (extent && BigInt(lastOffset) + 1n >= extent.end) remaining.delete(partition)
     if (remaining.size === 0) finished.resolve()
@@ -68,17 +74,49 @@ export async function readCommitted(
     await consumer.subscribe({ topics: [topic], fromBeginning: true })
     await consumer.run({
       autoCommit: false,
-      eachMessage: async ({ message }) => {
-        if (onRecord(message) === 'enough') finished.resolve()
+      eachMessage: async ({ message, partition }) => {
+        if (onRecord(message, partition) === 'enough') finished.resolve()
       },
     })
-    for (const { partition, low } of extents) consumer.seek({ topic, partition, offset: String(low) })
+    for (const { partition, low } of remaining.values())
+      consumer.seek({ topic, partition, offset: String(low) })
     await finished.promise
-    return highWatermark
   } finally {
     clearTimeout(timer)
     await consumer.disconnect()
     // It would be forgotten by itself in a week.
     await admin.deleteGroups([groupId]).catch(() => {})
   }
+}
+
+/** Transactions leave a marker after their records, and aborted ones their records too; of a compacted topic most may be gone. */
+const firstWindow = 64n
+const windowGrowth = 64n
+
+/**
+ * What `pick` makes of the last committed record of each partition that it makes something of. Only the ends are read, where that is
+ * enough.
+ *
+ * @throws Error where the cluster cannot be read.
+ */
+export async function lastCommitted<T>(
+  { kafka, admin, topic, extents }: Omit<PartOfTopic, 'undecided'>,
+  pick: (message: KafkaMessage) => T | undefined,
+): Promise<ReadonlyMap<number, T>> {
+  const last = new Map<number, T>()
+  let open = extents.filter(({ low, end }) => low < end)
+  for (let window = firstWindow; open.length > 0; window *= windowGrowth) {
+    const parts = open.map(({ partition, low, end }) => {
+      const from = end - window
+      // biome-ignore lint/complexity/useMathMinMax: it has no bigint
+      return { partition, low: from > low ? from : low, end }
+    })
+    await readRecords({ kafka, admin, topic, extents: parts }, (message, partition) => {
+      const picked = pick(message)
+      if (picked !== undefined) last.set(partition, picked)
+      return 'more'
+    })
+    open = open.filter(({ partition, low, end }) => !last.has(partition) && end - window > low)
+  }
+  return last
 }
