@@ -20,6 +20,8 @@ import { sql } from './sql.ts'
 
 /** Large enough that a catch-up is not paid for by the batch, small enough that one takes no second. */
 const batchSize = 2_000
+/** After a catch-up of so many events Postgres is told to look at the tables: by itself it would within a minute, and plan badly till then. */
+const analyzedFrom = 10_000
 /** Readers take a leader that has not beaten for 2 s for dead. */
 const beatIntervalMs = 400
 
@@ -51,6 +53,7 @@ async function begin(term: Term, options: IncidentProjectorOptions): Promise<Pro
   await cache.takeOver(term.signal)
   const standings = standingsIn(term.client)
   const pace = openPace(cache)
+  let caughtUpWith = 0
   beat(term, checkpoint.generation, pace).catch(term.end)
 
   return {
@@ -58,6 +61,7 @@ async function begin(term: Term, options: IncidentProjectorOptions): Promise<Pro
     async apply(batch) {
       await pace.arrived(batch)
       if (batch.records.length === 0) {
+        await analyzeOnceCaughtUp()
         pace.done()
         return true
       }
@@ -90,9 +94,16 @@ async function begin(term: Term, options: IncidentProjectorOptions): Promise<Pro
       // In any case, or the batch would be taken for one under way, and be withheld for good from the epoch that opens next.
       await cache.refresh(pace.farBehind() ? new Map() : entriesOf(changes.incidents))
       announceLocally(announcementOf(checkpoint))
+      caughtUpWith += batch.records.length
+      if (!farBehind) await analyzeOnceCaughtUp()
       pace.done()
       return true
     },
+  }
+
+  async function analyzeOnceCaughtUp(): Promise<void> {
+    if (caughtUpWith >= analyzedFrom) await term.client.query(sql('queries/analyze_read_model'))
+    caughtUpWith = 0
   }
 }
 
