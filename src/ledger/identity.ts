@@ -4,6 +4,9 @@
  */
 import { v5, v7 } from 'uuid'
 import type { IncidentId } from '../aggregates/incident/index.ts'
+import { randomness } from './randomness.ts'
+
+const uuidBytes = 16
 
 const namespaces = {
   reportedIncident: 'b3c4af49-58f8-482a-9c38-9c5c4429a314',
@@ -19,7 +22,7 @@ function derived(kind: keyof typeof namespaces, ...parts: readonly (string | num
 
 /** For a report that nothing else identifies. Time-ordered. */
 export function newIncidentId(epochMs: number): IncidentId {
-  return v7({ msecs: epochMs }) as IncidentId // lower-case UUID, as the brand promises
+  return v7({ msecs: epochMs, random: randomness(uuidBytes) }) as IncidentId // lower-case UUID, as the brand promises
 }
 
 /** The incident that the report with this key creates, if it creates one. */

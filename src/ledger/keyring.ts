@@ -1,12 +1,6 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  hkdfSync,
-  randomBytes,
-  timingSafeEqual,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Keyring } from './ledger.ts'
+import { randomness } from './randomness.ts'
 
 /** LEDGER_SECRET, or an earlier one, with its number. */
 export interface VersionedSecret {
@@ -64,7 +58,7 @@ export function openKeyring({ current, previous }: Secrets): Keyring {
     wrap: (purpose, place, secret) => {
       const key = keyUnder(current.version, purpose)
       if (!key) throw new Error('the keyring has lost its current secret')
-      const nonce = randomBytes(nonceBytes)
+      const nonce = randomness(nonceBytes)
       const encryption = createCipheriv(wrapCipher, key, nonce, { authTagLength: tagBytes })
       encryption.setAAD(Buffer.from(place))
       const wrapped = [nonce, encryption.update(secret), encryption.final(), encryption.getAuthTag()]

@@ -8,14 +8,8 @@
  * commitments: it opens in its own place only, and only beside the commitments that it was sealed with, which therefore need not be made
  * again to be trusted.
  */
-import {
-  createCipheriv,
-  createDecipheriv,
-  hash,
-  type KeyObject,
-  randomFillSync,
-  timingSafeEqual,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { randomness } from './randomness.ts'
 
 /** Whose text it is, and under which key. */
 export interface SealContext {
@@ -177,19 +171,4 @@ function associatedData(
   let lines = `${incidentId}\n${eventId}\n${keyId}\n`
   for (const field of Object.keys(commitments).sort()) lines += `${field} ${commitments[field]}\n`
   return Buffer.from(lines)
-}
-
-const pool = Buffer.alloc(4_096)
-let used = pool.length
-
-/** Random bytes, each handed out once. Asked for one by one they cost more than what is made of them. */
-function randomness(bytes: number): Buffer {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool)
-    used = 0
-  }
-  const taken = Buffer.from(pool.subarray(used, used + bytes))
-  pool.fill(0, used, used + bytes)
-  used += bytes
-  return taken
 }
