@@ -27,7 +27,9 @@ export interface LeafRange {
 const leafWorkspace = Buffer.alloc(64 * 1_024)
 const nodeWorkspace = Buffer.of(1, ...Buffer.alloc(2 * hashBytes))
 
-export function hashOfLeaf(leaf: Uint8Array): Hash {
+/** @param leaf its bytes, or a text whose UTF-8 they are. */
+export function hashOfLeaf(leaf: Uint8Array | string): Hash {
+  if (typeof leaf === 'string') return hashOfLeaf(Buffer.from(leaf))
   const length = 1 + leaf.length
   const target = length <= leafWorkspace.length ? leafWorkspace : Buffer.alloc(length)
   target.set(leaf, 1)

@@ -17,7 +17,7 @@ export interface LedgerEntry {
   readonly revision: number
   readonly position: LedgerPosition
   /** What is signed, as `entryOf` makes it. */
-  readonly entry: Buffer
+  readonly entry: string
 }
 
 export interface EntryBatch {

@@ -16,8 +16,10 @@ export type EntrySource = Pick<StoredEvent, 'stream' | 'revision' | 'id' | 'type
  * Where data or metadata are no I-JSON (RFC 7493), or would make the entry longer than `longestEntryBytes`, `{"sha256": "<base64>"}` of
  * their bytes stands in their place; of bytes that the client has read as JSON already, of the JSON that they make again. A string at the
  * top is what the client makes of bytes that are no JSON, and is taken for that. Total: there is an entry for whatever was stored.
+ *
+ * @returns text that is well-formed Unicode; its bytes are its UTF-8.
  */
-export function entryOf({ stream, revision, id, type, data, metadata }: EntrySource): Buffer {
+export function entryOf({ stream, revision, id, type, data, metadata }: EntrySource): string {
   const envelope = {
     id: canonical(id),
     revision: String(revision),
@@ -25,9 +27,9 @@ export function entryOf({ stream, revision, id, type, data, metadata }: EntrySou
     type: canonical(type),
   }
   const entry = entryText(envelope, partOf(data), partOf(withoutBox(metadata)))
-  if (fits(entry)) return Buffer.from(entry)
+  if (fits(entry)) return entry
   const short = entryText(envelope, standIn(data), standIn(withoutBox(metadata)))
-  return Buffer.from(fits(short) ? short : standIn(short))
+  return fits(short) ? short : standIn(short)
 }
 
 function entryText(

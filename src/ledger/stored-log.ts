@@ -58,11 +58,12 @@ const jsonType = 'application/json'
 /** The same entry that a notary makes of the event, which reads it by db-client: data as their content type says, metadata as they look. */
 export function storedEntry({ isJson, data, metadata, ...event }: StoredBytes): Buffer {
   const text = Buffer.from(data).toString()
-  return entryOf({
+  const entry = entryOf({
     ...event,
     data: isJson ? parsed(text, text) : data,
     metadata: metadata.length === 0 ? undefined : parsed(Buffer.from(metadata).toString(), metadata),
   })
+  return Buffer.from(entry)
 }
 
 /** The note that an event of the stream `ledger-checkpoints` keeps. */

@@ -78,7 +78,7 @@ async function bundleOf(id: IncidentId, { entries, history, queries, signedLog, 
         throw new HttpProblem('history-altered')
       return {
         index,
-        entry: entry.toString(),
+        entry,
         proof: proof.map((hash) => hash.toString('base64')),
         disclosures: disclosures[revision] ?? {},
       }

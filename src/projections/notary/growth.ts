@@ -17,6 +17,10 @@ import {
 
 const lengthBytes = 2
 const usualBundleBytes = tileWidth * 700
+/** The next bundle is about as long as the one before; and of each entry room is made for the most that it may be. */
+const spareBytes = 8_192
+/** A UTF-16 unit becomes at most so many of UTF-8. */
+const mostBytesAUnit = 3
 
 /** What is not full of the tiles of a tree: what it takes to go on growing it. */
 export interface Edge {
@@ -37,7 +41,8 @@ export interface Grown {
 export interface Growth {
   readonly size: () => number
   readonly root: () => Hash
-  readonly take: (entry: Buffer) => void
+  /** @throws RangeError for an entry of more than `longestEntryBytes`. */
+  readonly take: (entry: string) => void
   /** What has grown since this was last called. */
   readonly grown: () => Grown
 }
@@ -69,10 +74,10 @@ export function openGrowth(edge: Edge): Growth {
     size: tree.size,
     root: tree.root,
     take(entry) {
-      for (const { level, index, hash } of tree.append(hashOfLeaf(entry))) {
+      for (const { level, index, hash } of tree.append(hashOfLeaf(bundle.add(entry)))) {
         if (level % tileHeight === 0) keep(level / tileHeight, index, hash)
       }
-      const finished = bundle.add(entry)
+      const finished = bundle.finished()
       if (finished) full.bundles.push({ index: Math.floor((tree.size() - 1) / tileWidth), entries: finished })
     },
     grown() {
@@ -133,21 +138,27 @@ function openBundle({ size, bundle }: Edge) {
   let end = bundle.length
   let isChanged = false
   return {
-    /** @returns the bundle where it is full now; then a new one begins. */
-    add(entry: Buffer): Buffer | undefined {
-      if (entry.length > longestEntryBytes)
-        throw new RangeError(`an entry has at most ${longestEntryBytes} bytes`)
-      const needed = end + lengthBytes + entry.length
-      if (needed > bytes.length) bytes = Buffer.concat([bytes.subarray(0, end)], 2 * needed)
-      end = bytes.writeUInt16BE(entry.length, end)
-      end += entry.copy(bytes, end)
+    /** @returns the entry's bytes, where they stand in the bundle. */
+    add(entry: string): Buffer {
+      const most = end + lengthBytes + mostBytesAUnit * entry.length
+      if (most > bytes.length) bytes = Buffer.concat([bytes.subarray(0, end)], 2 * most)
+      const start = end + lengthBytes
+      const length = bytes.write(entry, start)
+      if (length > longestEntryBytes) throw new RangeError(`an entry has at most ${longestEntryBytes} bytes`)
+      bytes.writeUInt16BE(length, end)
+      end = start + length
       count += 1
-      isChanged = count < tileWidth
-      if (isChanged) return undefined
+      isChanged = true
+      return bytes.subarray(start, end)
+    },
+    /** The bundle where it is full now; then a new one begins. */
+    finished(): Buffer | undefined {
+      if (count < tileWidth) return undefined
       const full = bytes.subarray(0, end)
-      bytes = Buffer.allocUnsafe(end)
+      bytes = Buffer.allocUnsafe(end + spareBytes)
       end = 0
       count = 0
+      isChanged = false
       return full
     },
     /** The bundle where something was added to it since this was last called. It is never written over, only added to. */

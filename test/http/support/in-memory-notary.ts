@@ -50,7 +50,7 @@ export function inMemoryNotary(ledger: Pick<InMemoryLedger, 'records' | 'failing
     return hashOfNode(hashOf({ start, end: middle }, leaves), hashOf({ start: middle, end }, leaves))
   }
   const hashesOf = (ranges: readonly LeafRange[]) => {
-    const leaves = signedEntries().map(hashOfLeaf)
+    const leaves = signedEntries().map((entry) => hashOfLeaf(entry))
     return ranges.map((range) => hashOf(range, leaves))
   }
   const asked = () => {
@@ -83,14 +83,14 @@ export function inMemoryNotary(ledger: Pick<InMemoryLedger, 'records' | 'failing
       newestOver: async () => newest(),
       tile: async ({ level, index, width }) => {
         asked()
-        const leaves = signedEntries().map(hashOfLeaf)
+        const leaves = signedEntries().map((entry) => hashOfLeaf(entry))
         const tile = leaves.slice(index * tileWidth, index * tileWidth + width)
         return level === 0 && tile.length === width ? Buffer.concat(tile) : undefined
       },
       entries: async ({ index, width }) => {
         asked()
         const entries = signedEntries().slice(index * tileWidth, index * tileWidth + width)
-        return entries.length === width ? bundleOf(entries) : undefined
+        return entries.length === width ? bundleOf(entries.map((entry) => Buffer.from(entry))) : undefined
       },
       inclusion: async (indexes, size) => indexes.map((index) => hashesOf(inclusionRanges(index, size))),
       consistency: async (from, to) => hashesOf(consistencyRanges(from, to)),
