@@ -60,9 +60,10 @@ try {
   let upTo = small
   let grown = Promise.withResolvers<void>()
   const entry = (index: number): LedgerEntry => {
-    const stored = storedEvent(index)
     const place = BigInt(index + 1) * 100n
-    return { ...stored, position: { commit: place, prepare: place }, entry: entryOf(stored) }
+    const { id, stream, revision, ...said } = storedEvent(index)
+    const entry = entryOf({ id, stream, revision, ...said })
+    return { id, stream, revision, position: { commit: place, prepare: place }, entry }
   }
   const notary = openNotary({
     compareEveryMs: 86_400_000,
@@ -119,7 +120,7 @@ try {
   if (newest?.size !== events) throw new Error(`only ${newest?.size} events were signed`)
   const after = await proofTimes(events)
 
-  const leaves = Array.from({ length: hashed }, (_, index) => entry(index).entry)
+  const leaves = Array.from({ length: hashed }, (_, index) => Buffer.from(entry(index).entry))
   const making = timed(() => {
     for (let index = 0; index < hashed; index += 1) storedEvent(index)
   })

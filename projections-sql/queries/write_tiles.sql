@@ -1,7 +1,10 @@
 -- Moves the notary from event $1 (with id $2) to event $3 (id $4, at $5/$6) and writes what has grown: tiles of levels $7 and indexes $8, whose
 -- hashes end at $9 in the bytes $10; bundles of entries $11, which end at $12 in the bytes $13. No row: another moved it meanwhile, and
--- nothing is written.
-WITH moved AS (
+-- nothing is written. Waits for the disk where $14 is on.
+WITH durability AS (
+  SELECT set_config('synchronous_commit', $14, true)
+),
+moved AS (
   UPDATE ledger.notary
   SET index = $3, event_id = $4, commit = $5, prepare = $6
   WHERE index = $1::bigint AND event_id IS NOT DISTINCT FROM $2::uuid
@@ -25,4 +28,4 @@ bundles AS (
   ) AS bundle, moved
   ON CONFLICT (index) DO UPDATE SET entries = excluded.entries
 )
-SELECT index FROM moved;
+SELECT index FROM moved, durability;

@@ -21,6 +21,7 @@ import {
 } from './signed-tree.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import {
+  type Durability,
   hashesOfRanges,
   noteMet,
   readEdge,
@@ -31,7 +32,6 @@ import {
 
 /** Large enough that a catch-up is not paid for by what is done once a batch. */
 const batchSize = 4_096
-/** While nothing is to be caught up with. */
 const signIntervalMs = 1_000
 /** A follower of an event store's cluster may be so far behind the leader, where the notes are read. */
 const missingAfterMs = 5_000
@@ -101,7 +101,7 @@ async function moved(
   const last = await compareWithTiles({ client, entries: ledger.entries, size: found.index + 1, signal })
   if (last === undefined) return found
   const to = { ...found, position: last.position, eventId: last.id }
-  if (!(await writeTiles(client, found, to, { tiles: [], bundles: [] })))
+  if (!(await writeTiles(client, found, to, { tiles: [], bundles: [] }, 'durable')))
     throw new Error('another notary is at work')
   log.info({ index: found.index }, 'the event store is a copy: the notary goes on in it')
   return to
@@ -128,8 +128,9 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
   let caughtUpAtMs: number | undefined
   /** The first event since the last note that was met. */
   let since: { readonly index: number; readonly entry: LedgerEntry } | undefined
-  /** Whether what was taken until then is written and signed: while it is, the next batch is taken. */
-  let settled = Promise.resolve(true)
+  /** Whether what was taken until then is written: while it is, the next batch is taken. */
+  let writing = Promise.resolve(true)
+  let isDurable = true
   const oneAtATime = queue()
   signNowAndThen().catch(term.end)
   keepComparing(term, options, () => written.index + 1).catch(term.end)
@@ -146,18 +147,17 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
         onSeen(growth.size())
         caughtUpAtMs = caughtUp ? (caughtUpAtMs ?? performance.now()) : undefined
         if (growth.size() - 1 - written.index < batchSize) return true
-        if (!(await settled)) return false
-        settled = settle()
-        settled.catch(() => {}) // whoever comes next is told
+        if (!(await writing)) return false
+        writing = write('soon')
+        writing.catch(() => {}) // whoever comes next is told
         return true
       }),
   }
 
-  /** While live; in a catch-up each batch is settled as it comes. */
   async function signNowAndThen(): Promise<void> {
     for await (const _ of setInterval(signIntervalMs, undefined, { signal: term.signal })) {
       requireNoneMissing()
-      const isAlone = await oneAtATime(async () => (await settled) && settle())
+      const isAlone = await oneAtATime(async () => (await writing) && settle())
       if (!isAlone) throw new Error('another notary has written tiles: beginning anew')
     }
   }
@@ -175,20 +175,28 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
 
   /** Writes what has grown and signs it, where every note that there is has been met. False: another one is at work. */
   async function settle(): Promise<boolean> {
-    const from = written
-    const notesMet = notes.count()
     const tree = { size: growth.size(), root: growth.root() }
     const isToSign = !notes.next() && tree.size !== (newest?.size ?? 0)
-    written = { ...taken, notesMet }
     if (isToSign) since = undefined
-    if (written.index > from.index && !(await writeTiles(client, from, written, growth.grown()))) return false
-    if (notesMet > from.notesMet) await noteMet(client, notesMet)
+    if (!(await write('durable'))) return false
     if (!isToSign) return true
     const signed = await sign(tree)
     notes.add(signed)
     await keep(signed)
     newest = signed
     onSigned(signed.size)
+    return true
+  }
+
+  /** Writes what has grown. False: another one is at work. */
+  async function write(durability: Durability): Promise<boolean> {
+    const from = written
+    const notesMet = notes.count()
+    written = { ...taken, notesMet }
+    const isMore = written.index > from.index || (durability === 'durable' && !isDurable)
+    isDurable = durability === 'durable'
+    if (isMore && !(await writeTiles(client, from, written, growth.grown(), durability))) return false
+    if (notesMet > from.notesMet) await noteMet(client, notesMet)
     return true
   }
 

@@ -53,15 +53,19 @@ export async function readEdge(client: Client, size: number): Promise<Edge> {
   return { size, tiles, bundle: bundle ?? Buffer.alloc(0) }
 }
 
+/** `soon`: a crash of Postgres within the next second may undo it, as if it had never been; a later one that is durable makes it so. */
+export type Durability = 'durable' | 'soon'
+
 /**
- * Writes what has grown and moves the checkpoint from one event to another, in one statement: durably, when it resolves. False: another
- * notary moved it meanwhile, and nothing was written.
+ * Writes what has grown and moves the checkpoint from one event to another, in one statement. False: another notary moved it meanwhile,
+ * and nothing was written.
  */
 export async function writeTiles(
   client: pg.ClientBase,
   from: Checkpoint,
   to: Checkpoint,
   { tiles, bundles }: Grown,
+  durability: Durability,
 ): Promise<boolean> {
   const { rows } = await client.query({
     name: 'write tiles',
@@ -80,6 +84,7 @@ export async function writeTiles(
       bundles.map(({ index }) => index),
       endsOf(bundles.map(({ entries }) => entries)),
       Buffer.concat(bundles.map(({ entries }) => entries)),
+      durability === 'durable' ? 'on' : 'off',
     ],
   })
   return rows.length === 1
