@@ -37,9 +37,10 @@ export async function readRecords(
   { kafka, admin, topic, extents, undecided = false }: PartOfTopic,
   onRecord: (message: KafkaMessage, partition: number) => 'more' | 'enough',
 ): Promise<void> {
-  const remaining = new Map(
+  const parts = new Map(
     extents.filter(({ low, end }) => low < end).map((extent) => [extent.partition, extent]),
   )
+  const remaining = new Set(parts.keys())
   if (remaining.size === 0) return
   const groupId = `${topic}-reader-${randomUUID()}`
   const consumer = kafka.consumer({
@@ -62,11 +63,15 @@ export async function readRecords(
     // Else it tries again by itself: on a fresh cluster the group's coordinator may still be loading.
     if (!payload.restart) finished.reject(payload.error)
   })
+  // Each time anew: one that joins again begins again.
+  consumer.on(consumer.events.GROUP_JOIN, () => {
+    for (const { partition, low } of parts.values()) consumer.seek({ topic, partition, offset: String(low) })
+  })
   // Told of batches too whose records are all aborted; `lastOffset` counts the transactions' markers.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     const { partition, lastOffset } = payload
-    const extent = remaining.get(partition)
-    if (extent && BigInt(lastOffset) + 1n >= extent.end) remaining.delete(partition)
+    const part = parts.get(partition)
+    if (part && BigInt(lastOffset) + 1n >= part.end) remaining.delete(partition)
     if (remaining.size === 0) finished.resolve()
   })
   try {
@@ -75,11 +80,11 @@ export async function readRecords(
     await consumer.run({
       autoCommit: false,
       eachMessage: async ({ message, partition }) => {
+        const part = parts.get(partition)
+        if (part === undefined || !isIn(part, BigInt(message.offset))) return
         if (onRecord(message, partition) === 'enough') finished.resolve()
       },
     })
-    for (const { partition, low } of remaining.values())
-      consumer.seek({ topic, partition, offset: String(low) })
     await finished.promise
   } finally {
     clearTimeout(timer)
@@ -87,6 +92,10 @@ export async function readRecords(
     // It would be forgotten by itself in a week.
     await admin.deleteGroups([groupId]).catch(() => {})
   }
+}
+
+function isIn({ low, end }: Extent, offset: bigint): boolean {
+  return low <= offset && offset < end
 }
 
 /** Transactions leave a marker after their records, and aborted ones their records too; of a compacted topic most may be gone. */

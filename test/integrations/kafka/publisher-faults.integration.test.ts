@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openRepublication } from '../../../src/integrations/kafka/republication.ts'
 import { openTransactions } from '../../../src/integrations/kafka/transactions.ts'
 import type { LedgerRecord } from '../../../src/ledger/event.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
@@ -16,7 +18,7 @@ import { startPublisherProcess } from './killed-publisher.ts'
 import { knownLedger, recordsToJson } from './known-ledger.ts'
 import { allowUnverified, lastProducer, loseMarkers, type Placed, transactionOf } from './lost-markers.ts'
 import { runPublisher } from './running-publisher.ts'
-import { committedIn, quietKafka } from './subscriber.ts'
+import { committedIn, quietKafka, receivedFrom } from './subscriber.ts'
 
 describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))(
   'Each event is published exactly once',
@@ -141,6 +143,29 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))(
         await using publisher = run(ledger)
         await publisher.published(49)
         await expectAll(ledger.records)
+      })
+
+      test('an abort, of what had been published once before', async () => {
+        const { run, topicPrefix } = begin()
+        const ledger = knownLedger(records.slice(0, 40))
+        {
+          await using publisher = run(ledger)
+          await publisher.published(39)
+        }
+        const { brokers } = broker
+        await using republication = await openRepublication(
+          { brokers, topicPrefix },
+          pino({ level: 'silent' }),
+        )
+        await republication.begin()
+        const lost = transactionOf(records.slice(0, 20), 0, topicPrefix)
+        const marked = inOneOf(isEvent)(lost)
+        await loseMarkers(brokers, `${topicPrefix}incidents.publisher`, lost, { outcome: 'abort', marked })
+        await using publisher = run(ledger)
+        await publisher.published(39)
+        const received = await receivedFrom(brokers, `${topicPrefix}incidents.events`, 80)
+        const times = Map.groupBy(received, ({ headers }) => headers.ce_id)
+        expect([...times.values()].map((of) => of.length)).toEqual(ledger.records.map(() => 2))
       })
 
       test('and the publisher, which is idle, hears of it', async () => {
