@@ -158,7 +158,7 @@ describe.skipIf(isMissing('Kafka broker') || isMissing('Postgres'))(
           pino({ level: 'silent' }),
         )
         await republication.begin()
-        const lost = transactionOf(records.slice(0, 20), 0, topicPrefix)
+        const lost = transactionOf(ledger.records, 0, topicPrefix)
         const marked = inOneOf(isEvent)(lost)
         await loseMarkers(brokers, `${topicPrefix}incidents.publisher`, lost, { outcome: 'abort', marked })
         await using publisher = run(ledger)
