@@ -130,7 +130,8 @@ async function begin(term: Term, options: NotarisationOptions): Promise<Projecti
   let since: { readonly index: number; readonly entry: LedgerEntry } | undefined
   /** Whether what was taken until then is written: while it is, the next batch is taken. */
   let writing = Promise.resolve(true)
-  let isDurable = true
+  /** Of what a term before wrote it is not known. */
+  let isDurable = false
   const oneAtATime = queue()
   signNowAndThen().catch(term.end)
   keepComparing(term, options, () => written.index + 1).catch(term.end)
