@@ -14,7 +14,7 @@ const entry = fc.oneof(
 )
 
 test('whenever it is written, and whenever it begins anew, it holds the entries, and hashes their tree', () => {
-  fc.assert(
+  void fc.assert(
     fc.property(
       fc.array(fc.array(entry, { maxLength: 200 }), { minLength: 1, maxLength: 5 }),
       fc.boolean(),
