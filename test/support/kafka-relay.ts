@@ -4,8 +4,11 @@ import { connect, createServer, type Socket } from 'node:net'
 /** `EndTxn`, by which a transaction is committed or aborted (Kafka's protocol guide, API keys). */
 export const endTransaction = 26
 
-/** `lost`: the broker never sees it. `unanswered`: it does what it is asked, and its answer is lost. Either way the connection is. */
-export type Fate = 'relayed' | 'lost' | 'unanswered'
+/**
+ * `lost`: the broker never sees it. `unanswered`: it does what it is asked, and its answer is lost. Either way the connection is.
+ * `pretended`: the broker never sees it, and it is answered as done.
+ */
+export type Fate = 'relayed' | 'lost' | 'unanswered' | 'pretended'
 
 export interface KafkaRelay extends AsyncDisposable {
   /** What happens to the next request of this kind, once. */
@@ -55,7 +58,8 @@ export async function startKafkaRelay(port: number, brokerPort: number): Promise
         const fate = fateOf(request.readInt16BE(4))
         if (fate === 'lost') return cut()
         deaf ||= fate === 'unanswered'
-        broker.write(request)
+        if (fate === 'pretended') client.write(doneOf(request))
+        else broker.write(request)
       }
     })
   })
@@ -71,4 +75,12 @@ export async function startKafkaRelay(port: number, brokerPort: number): Promise
       for (const socket of connections) socket.destroy()
     },
   }
+}
+
+/** EndTxn's response: the request's correlation id (4 bytes, after the API's key and version), no throttling (4), no error (2). */
+function doneOf(request: Buffer): Buffer {
+  const body = Buffer.concat([request.subarray(8, 12), Buffer.alloc(6)])
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(body.length)
+  return Buffer.concat([length, body])
 }

@@ -15,7 +15,6 @@ import { type Position, positionMessage } from './position.ts'
 import { extentsOf } from './records.ts'
 import { openSession, type Session, wayOut } from './session.ts'
 import { Fenced } from './transactions.ts'
-import { findUndecided, type Undecided } from './undecided.ts'
 
 export interface PublicationOptions {
   readonly kafka: Kafka
@@ -125,13 +124,15 @@ function publishing(
 
   async function transact(events: Message[], latest: Message[], position: Position): Promise<void> {
     const { topics } = session
-    const last = await session.transactions.commit([
+    const { lastOffset, places } = await session.transactions.commit([
       { topic: topics.events, messages: events },
       { topic: topics.state, messages: latest },
       { topic: topics.publisher, messages: [positionMessage(position)] },
     ])
+    // Only then the next may begin: it would end this one with itself, where Kafka lost its end.
+    await session.protocol.decided(places, term.signal)
     // The transaction's marker comes after it.
-    end = last + 2n
+    end = lastOffset + 2n
   }
 
   function failed(error: unknown): void {
@@ -139,25 +140,15 @@ function publishing(
     term.end(error)
   }
 
-  /**
-   * Who writes nothing is not refused: an idle leader would not hear that it was fenced, that Kafka is gone, or that it came back
-   * without the end of a transaction.
-   */
+  /** Who writes nothing is not refused: an idle leader would not hear that it was fenced, or that Kafka is gone. */
   async function keepLooking(): Promise<void> {
     const { admin, topics } = session
-    let undecidedBefore: readonly Undecided[] = []
     for await (const _ of setInterval(lookIntervalMs, undefined, { signal: term.signal })) {
       if (underWay !== undefined) continue
       const before = transactions
       const [extent] = await extentsOf(admin, topics.publisher)
       if (transactions !== before || extent === undefined) continue
       if (extent.end > end) throw new Fenced('another publisher has taken over')
-      const undecided = (await findUndecided(session)).filter((part) => !includes(session.foreign, part))
-      // Not at once: a commit is acknowledged before it is in all partitions.
-      if (undecided.some((part) => includes(undecidedBefore, part))) {
-        throw new Error(`${topics.publisher} left a transaction that is neither committed nor aborted`)
-      }
-      undecidedBefore = undecided
     }
   }
 }
@@ -213,10 +204,6 @@ async function composed(
     repeatedTo: from.repeatedTo,
   }
   return { events, states, position }
-}
-
-function includes(parts: readonly Undecided[], { topic, partition, from }: Undecided): boolean {
-  return parts.some((part) => part.topic === topic && part.partition === partition && part.from === from)
 }
 
 function onceAborted(signal: AbortSignal, act: () => void): void {

@@ -37,9 +37,10 @@ export async function openRepublication(settings: KafkaSettings, log: Logger): P
     publishedIndex: position?.index,
     topics: { events, state: topicName('state', topicPrefix) },
     async begin() {
+      // Before the fence: the publisher fences in turn as soon as it hears of it.
+      const seen = await lastEventIndexes(kafka, admin, events)
       const transactions = await openTransactions(kafka, publisher, new Map([[publisher, counts.publisher]]))
       try {
-        const seen = await lastEventIndexes(kafka, admin, events)
         const repeatedTo = Math.max(...seen, position?.index ?? -1, position?.repeatedTo ?? -1)
         const beginning = {
           index: -1,

@@ -6,7 +6,7 @@ import { openProtocol, type Protocol } from './protocol.ts'
 import { type Extent, extentsOf, readRecords } from './records.ts'
 import { ensureTopics, topicName } from './topics.ts'
 import { openTransactions, type Transactions } from './transactions.ts'
-import { findUndecided, settleUndecided, type Undecided } from './undecided.ts'
+import { findUndecided, isSamePart, settleUndecided } from './undecided.ts'
 
 /** What a term has in Kafka: the producer that has fenced the others, and the position as it was found after that. */
 export interface Session {
@@ -14,8 +14,6 @@ export interface Session {
   readonly admin: Admin
   readonly topics: Topics
   readonly protocol: Protocol
-  /** What another producer had under way when the session began. */
-  readonly foreign: readonly Undecided[]
   /** Moved only to where its event is in another event store. */
   position: Position
   /** The offset after the position in its topic. */
@@ -56,15 +54,20 @@ export async function openSession(kafka: Kafka, topicPrefix: string, log: Logger
   let transactions = await openTransactions(kafka, topics.publisher, partitions)
   opening.defer(() => transactions.close())
   const cluster = { kafka, admin, protocol, topics }
-  if (await settleUndecided(cluster, log)) {
+  const settled = await settleUndecided(cluster, log)
+  if (settled.length > 0) {
     await transactions.close()
     transactions = await openTransactions(kafka, topics.publisher, partitions)
   }
-  const foreign = await findUndecided(cluster)
-  // A position that is overlooked, and committed later, would repeat what it covers.
-  if (foreign.some(({ topic }) => topic === topics.publisher)) {
+  const open = (await findUndecided(cluster)).filter(
+    (part) => part.topic === topics.publisher || settled.some((one) => isSamePart(one, part)),
+  )
+  // A position that is overlooked, or an event of ours, and committed later, would repeat what it covers.
+  if (open.length > 0) {
+    const named = open.map(({ topic, partition, from }) => `${topic}-${partition} from offset ${from}`)
     throw new Error(
-      `${topics.publisher} has a transaction that is neither committed nor aborted: nothing is published until Kafka has decided it`,
+      `${named.join(', ')} is neither committed nor aborted, in a transaction of another producer: nothing is published until Kafka has ` +
+        'decided it, which takes as long as that may last; kafka-transactions.sh shows whose it is',
     )
   }
 
@@ -83,7 +86,6 @@ export async function openSession(kafka: Kafka, topicPrefix: string, log: Logger
     transactions,
     admin,
     protocol,
-    foreign,
     topics,
     position: position ?? { index: -1, partitions: { events: counts.events, state: counts.state } },
     end,

@@ -1,15 +1,23 @@
 import { type Kafka, type Message, Partitioners, type Producer, type TopicMessages } from 'kafkajs'
+import type { Place } from './protocol.ts'
 
 /** The producer of a term, alone under its transactional id from when it was opened until a later one is. */
 export interface Transactions {
   /**
    * Sends all in one transaction, in order within each topic's partition. Topics without messages are left out.
-   * @returns the offset of the last message of the last topic given.
+   * @returns when the commit is acknowledged: it may not be in all partitions yet.
    * @throws Fenced where a later producer took over; else an error after which it is not known whether the transaction came to be.
    * In each case this producer is not to be used again.
    */
-  readonly commit: (topics: readonly TopicMessages[]) => Promise<bigint>
+  readonly commit: (topics: readonly TopicMessages[]) => Promise<Written>
   readonly close: () => Promise<void>
+}
+
+export interface Written {
+  /** The offset of the last message of the last topic given. */
+  readonly lastOffset: bigint
+  /** Of the first record in each partition. */
+  readonly places: readonly Place[]
 }
 
 /** A later producer of the same transactional id is at work. */
@@ -63,12 +71,18 @@ export async function openTransactions(
   }
 }
 
-async function commit(producer: Producer, topics: readonly TopicMessages[]): Promise<bigint> {
+async function commit(producer: Producer, topics: readonly TopicMessages[]): Promise<Written> {
   let lastOffset = -1n
+  const places: Place[] = []
   try {
     const transaction = await producer.transaction()
     for (const topicMessages of requestsOf(topics)) {
       const written = await transaction.sendBatch({ acks: -1, topicMessages })
+      for (const { topicName, partition, baseOffset } of written) {
+        const isFirst = !places.some((place) => place.topic === topicName && place.partition === partition)
+        if (baseOffset !== undefined && isFirst)
+          places.push({ topic: topicName, partition, offset: BigInt(baseOffset) })
+      }
       const { topic, messages } = topicMessages.at(-1) ?? { topic: '', messages: [] }
       const base = written.findLast(({ topicName }) => topicName === topic)?.baseOffset
       if (base !== undefined) lastOffset = BigInt(base) + BigInt(messages.length) - 1n
@@ -78,7 +92,7 @@ async function commit(producer: Producer, topics: readonly TopicMessages[]): Pro
     if (isFencing(error)) throw new Fenced('another publisher has taken over', { cause: error })
     throw error
   }
-  return lastOffset
+  return { lastOffset, places }
 }
 
 /** Cut into requests by size, keeping the order. */

@@ -92,15 +92,12 @@ interface Broker {
 /**
  * Leaves a transaction as a broker does that loses the markers of it: written whole, decided, and ended in those partitions only that
  * `marked` says yes to. The coordinator has not heard of the others.
- *
- * @param by who wrote it; absent: a new producer of the transactional id.
  */
 export async function loseMarkers(
   brokers: readonly string[],
   transactionalId: string,
   records: readonly Placed[],
   { outcome, marked }: { readonly outcome: 'commit' | 'abort'; readonly marked: (record: Placed) => boolean },
-  by?: Producer & { readonly firstSequence: number },
 ): Promise<void> {
   const kafka = quietKafka(brokers)
   const symbol = Object.getOwnPropertySymbols(kafka).find(({ description }) =>
@@ -109,8 +106,10 @@ export async function loseMarkers(
   const cluster = Reflect.get(kafka, symbol ?? '')({ metadataMaxAge: 300_000, allowAutoTopicCreation: false })
   await cluster.connect()
   const broker: Broker = await cluster.findGroupCoordinator({ groupId: transactionalId, coordinatorType: 1 })
-  const { producerId, producerEpoch } =
-    by ?? (await broker.initProducerId({ transactionalId, transactionTimeout: 30_000 }))
+  const { producerId, producerEpoch } = await broker.initProducerId({
+    transactionalId,
+    transactionTimeout: 30_000,
+  })
   const producer = { transactionalId, producerId, producerEpoch }
 
   const known = topicsOf(records.filter(marked))
@@ -126,7 +125,7 @@ export async function loseMarkers(
     partitions: parts.map(([partition, messages]) => ({
       partition,
       messages: messages.map((message) => ({ ...message, timestamp: Date.now() })),
-      firstSequence: by?.firstSequence ?? 0,
+      firstSequence: 0,
     })),
   }))
   await broker.produce({ ...producer, topicData, acks: -1 })
@@ -141,26 +140,4 @@ function topicsOf(records: readonly Placed[]): (readonly [string, (readonly [num
       ([partition, of]) => [partition, of.map(({ message }) => message)] as const,
     ),
   ])
-}
-
-/** Who wrote the last record of a topic's only partition, and the sequence number that is next. */
-export async function lastProducer(
-  brokers: readonly string[],
-  topic: string,
-): Promise<Producer & { readonly firstSequence: number }> {
-  const consumer = quietKafka(brokers).consumer({ groupId: `${topic}-test`, maxWaitTimeInMs: 50 })
-  await consumer.connect()
-  await consumer.subscribe({ topics: [topic], fromBeginning: true })
-  const [{ high = '0' } = {}] = await onAdmin(brokers, (admin) => admin.fetchTopicOffsets(topic))
-  const found = Promise.withResolvers<Producer & { readonly firstSequence: number }>()
-  await consumer.run({
-    eachMessage: async ({ message }) => {
-      const { producerId, producerEpoch, firstSequence, firstOffset } = Reflect.get(message, 'batchContext')
-      // The transaction's marker is after it.
-      if (BigInt(message.offset) + 2n < BigInt(high)) return
-      const before = Number(BigInt(message.offset) - BigInt(firstOffset))
-      found.resolve({ producerId, producerEpoch, firstSequence: firstSequence + before + 1 })
-    },
-  })
-  return found.promise.finally(() => consumer.disconnect())
 }
